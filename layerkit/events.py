@@ -1,0 +1,61 @@
+"""What an operation tells while it runs: values handed to an `Observer`, never printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from layerkit.digest import BlobDigest
+
+
+class Phase(Enum):
+    """What happens to a layer at the moment."""
+
+    DOWNLOAD = "download"
+    INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The name was resolved: what is pulled, and the layers it needs with their sizes in bytes."""
+
+    name: str
+    digest: BlobDigest
+    layers: tuple[tuple[BlobDigest, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProgress:
+    """`done` of `total` bytes of one layer's phase are through (total 0: not known)."""
+
+    layer: BlobDigest
+    phase: Phase
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDone:
+    """The layer is in the store; `reused` when it already was."""
+
+    layer: BlobDigest
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A line the user should see; `severity` is "warning" or "note"."""
+
+    severity: str
+    text: str
+
+
+Event: TypeAlias = Resolved | LayerProgress | LayerDone | Notice
+Observer: TypeAlias = Callable[[Event], None]
+
+
+def ignore(_event: Event) -> None:
+    """The observer that wants to know nothing."""

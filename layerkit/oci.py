@@ -1,0 +1,363 @@
+"""OCI and docker schema 2 documents: typed, checked, and always beside their exact bytes.
+
+A document is never serialised again: its digest is that of the bytes it came in (`raw`). Unknown
+fields are ignored (image-spec considerations.md, "Extensibility"); what is read is checked for
+type and range here, so the rest of layerkit meets values only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from layerkit import digest as digests
+from layerkit.digest import BlobDigest, DiffID
+from layerkit.errors import DocumentError
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+
+INDEX_TYPES = (OCI_INDEX, DOCKER_INDEX)
+MANIFEST_TYPES = (OCI_MANIFEST, DOCKER_MANIFEST)
+CONFIG_TYPES = (OCI_CONFIG, DOCKER_CONFIG)
+SCHEMA1_TYPES = (
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+)
+# image-spec layer.md and media-types.md, with docker's names for the same things. The compression
+# that a type names is a hint only: layers are sniffed, and the diffID guards the result.
+LAYER_TYPES = (
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+)
+
+DOCUMENT_LIMIT = 4 << 20
+"""The most bytes a manifest, index or config may have (distribution-spec: at least 4 MiB)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a manifest in an index is for (image-spec image-index.md)."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What to fetch and how to know it is right (image-spec descriptor.md); `size` in bytes."""
+
+    media_type: str
+    digest: BlobDigest
+    size: int
+    platform: Platform | None = None
+    annotations: dict[str, str] = field(default_factory=dict, hash=False)
+    artifact_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A list of manifests to choose from, in the order of the document."""
+
+    raw: bytes
+    media_type: str
+    manifests: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One image: its config and its layers, lowest first."""
+
+    raw: bytes
+    media_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor of these exact bytes."""
+        return Descriptor(self.media_type, digests.of_bytes(self.raw), len(self.raw))
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeConfig:
+    """How a container of the image is started (image-spec config.md, "config")."""
+
+    user: str = ""
+    env: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    working_dir: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryItem:
+    """How one layer, or no layer (`empty_layer`), came to be."""
+
+    created: str = ""
+    created_by: str = ""
+    comment: str = ""
+    empty_layer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """The image's config; its digest is the image id."""
+
+    raw: bytes
+    platform: Platform
+    created: str
+    author: str
+    runtime: RuntimeConfig
+    diff_ids: tuple[DiffID, ...]
+    history: tuple[HistoryItem, ...]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole document as JSON values, for output that shows every field."""
+        document = json.loads(self.raw)
+        assert isinstance(document, dict)
+        return document
+
+
+class _Wire(msgspec.Struct, rename="camel"):
+    """Shapes of the JSON documents; null stands for absent, as docker writes it."""
+
+
+class _WirePlatform(_Wire):
+    os: str | None = None
+    architecture: str | None = None
+    variant: str | None = None
+
+
+class _WireDescriptor(_Wire):
+    digest: str
+    size: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    media_type: str | None = None
+    platform: _WirePlatform | None = None
+    annotations: dict[str, str] | None = None
+    artifact_type: str | None = None
+
+
+class _WireIndex(_Wire):
+    manifests: list[_WireDescriptor]
+
+
+class _WireManifest(_Wire):
+    config: _WireDescriptor
+    layers: list[_WireDescriptor] | None = None
+
+
+class _WireRuntime(_Wire, rename="pascal"):
+    user: str | None = None
+    env: list[str] | None = None
+    entrypoint: list[str] | None = None
+    cmd: list[str] | None = None
+    working_dir: str | None = None
+
+
+class _WireRootFS(msgspec.Struct):
+    diff_ids: list[str]
+    type: str | None = None
+
+
+class _WireHistory(msgspec.Struct):
+    created: str | None = None
+    created_by: str | None = None
+    comment: str | None = None
+    empty_layer: bool | None = None
+
+
+class _WireConfig(msgspec.Struct):
+    rootfs: _WireRootFS
+    architecture: str | None = None
+    os: str | None = None
+    variant: str | None = None
+    created: str | None = None
+    author: str | None = None
+    config: _WireRuntime | None = None
+    history: list[_WireHistory] | None = None
+
+
+_T = TypeVar("_T")
+
+
+def parse_document(raw: bytes, media_type: str = "") -> Index | Manifest:
+    """The index or manifest that `raw` is.
+
+    `media_type` is what the descriptor or the registry called it ("" where nobody did); the
+    document's own `mediaType` must not contradict it, and a document that could be read as both an
+    index and a manifest is refused (CVE-2021-41190). Raises `DocumentError`.
+    """
+    document = _json_object(raw, "manifest")
+    _refuse_schema1(document, media_type)
+    own = document.get("mediaType") or media_type
+    if not isinstance(own, str) or (media_type and own != media_type):
+        raise DocumentError(
+            f"ambiguous manifest: it calls itself {own!r}, but was announced as {media_type!r}"
+        )
+    if document.get("schemaVersion") != 2:  # noqa: PLR2004  image-spec: MUST be 2
+        raise DocumentError(
+            f"unknown manifest: schemaVersion is {document.get('schemaVersion')!r}, wanted 2"
+        )
+    is_index = "manifests" in document
+    if is_index and ("config" in document or "layers" in document):
+        raise DocumentError("ambiguous manifest: it is both an index and an image manifest")
+    if own and own not in (INDEX_TYPES if is_index else MANIFEST_TYPES):
+        raise DocumentError(f"unsupported manifest: media type {own!r} is not that of an image")
+    if is_index:
+        return _index(raw, own or OCI_INDEX, _convert(document, _WireIndex, "index"))
+    return _manifest(raw, own or OCI_MANIFEST, _convert(document, _WireManifest, "manifest"))
+
+
+def parse_config(raw: bytes) -> ImageConfig:
+    """The image config that `raw` is (image-spec config.md). Raises `DocumentError`."""
+    wire = _convert(_json_object(raw, "image config"), _WireConfig, "image config")
+    runtime = wire.config or _WireRuntime()
+    return ImageConfig(
+        raw=raw,
+        platform=Platform(wire.os or "", wire.architecture or "", wire.variant or ""),
+        created=wire.created or "",
+        author=wire.author or "",
+        runtime=RuntimeConfig(
+            user=runtime.user or "",
+            env=tuple(runtime.env or ()),
+            entrypoint=tuple(runtime.entrypoint or ()),
+            cmd=tuple(runtime.cmd or ()),
+            working_dir=runtime.working_dir or "",
+        ),
+        diff_ids=tuple(DiffID(_digest(text)) for text in wire.rootfs.diff_ids),
+        history=tuple(
+            HistoryItem(
+                item.created or "",
+                item.created_by or "",
+                item.comment or "",
+                bool(item.empty_layer),
+            )
+            for item in wire.history or ()
+        ),
+    )
+
+
+def check_image(manifest: Manifest, config: ImageConfig) -> None:
+    """Raise `DocumentError` unless the two describe one runnable image."""
+    for layer in manifest.layers:
+        if layer.media_type not in LAYER_TYPES:
+            raise DocumentError(
+                f"unsupported layer {layer.digest.short}: media type {layer.media_type!r} "
+                "is not that of a file system layer"
+            )
+    if len(manifest.layers) != len(config.diff_ids):
+        raise DocumentError(
+            f"manifest and config disagree: {len(manifest.layers)} layers, "
+            f"{len(config.diff_ids)} diff_ids"
+        )
+
+
+def _index(raw: bytes, media_type: str, wire: _WireIndex) -> Index:
+    return Index(raw, media_type, tuple(map(_descriptor, wire.manifests)))
+
+
+def _manifest(raw: bytes, media_type: str, wire: _WireManifest) -> Manifest:
+    config = _descriptor(wire.config)
+    if config.media_type not in CONFIG_TYPES:
+        raise DocumentError(
+            f"not an image: its config has media type {config.media_type!r} "
+            "(an artifact, not a file system)"
+        )
+    layers = tuple(map(_descriptor, wire.layers or ()))
+    _refuse_two_sizes((config, *layers))
+    return Manifest(raw, media_type, config, layers)
+
+
+def _refuse_two_sizes(descriptors: tuple[Descriptor, ...]) -> None:
+    sizes: dict[BlobDigest, int] = {}
+    for descriptor in descriptors:
+        if sizes.setdefault(descriptor.digest, descriptor.size) != descriptor.size:
+            raise DocumentError(f"ambiguous manifest: {descriptor.digest} has two different sizes")
+
+
+def _descriptor(wire: _WireDescriptor) -> Descriptor:
+    return Descriptor(
+        media_type=wire.media_type or "",
+        digest=BlobDigest(_digest(wire.digest)),
+        size=wire.size,
+        platform=_platform(wire.platform),
+        annotations=wire.annotations or {},
+        artifact_type=wire.artifact_type or "",
+    )
+
+
+def _platform(wire: _WirePlatform | None) -> Platform | None:
+    if wire is None:
+        return None
+    return Platform(wire.os or "", wire.architecture or "", wire.variant or "")
+
+
+def _digest(text: str) -> digests.Digest:
+    try:
+        return digests.parse(text)
+    except ValueError as error:
+        raise DocumentError(str(error)) from None
+
+
+def _refuse_schema1(document: dict[str, Any], media_type: str) -> None:
+    if media_type in SCHEMA1_TYPES or document.get("schemaVersion") == 1 or "fsLayers" in document:
+        raise DocumentError(
+            "Docker image manifest schema 1 is not supported",
+            hint="push the image again with a current tool, which writes schema 2 or OCI",
+        )
+
+
+def _convert(document: dict[str, Any], shape: type[_T], what: str) -> _T:
+    try:
+        return msgspec.convert(document, shape)
+    except msgspec.ValidationError as error:
+        raise DocumentError(f"invalid {what}: {error}") from None
+
+
+def _json_object(raw: bytes, what: str) -> dict[str, Any]:
+    """The JSON object in `raw`, refusing what two readers could read in two ways."""
+    if len(raw) > DOCUMENT_LIMIT:
+        raise DocumentError(f"invalid {what}: {len(raw)} bytes, at most {DOCUMENT_LIMIT} allowed")
+    try:
+        document = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"invalid {what}: not JSON as RFC 8259 wants it ({error})") from None
+    if not isinstance(document, dict):
+        raise DocumentError(f"invalid {what}: a JSON {type(document).__name__}, wanted an object")
+    return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return result
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,138 @@
+"""What a layer records and what an image shows: entries, and the tree they merge to.
+
+Paths are bytes, as in an archive and in the kernel: components joined by `/`, without a leading
+one; the root is `b""`. Times are nanoseconds since 1970 and may be negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Kind(IntEnum):
+    """What one record of a layer is; the last three occur in layers only, never in a tree."""
+
+    FILE = 0
+    DIRECTORY = 1
+    SYMLINK = 2
+    CHARACTER = 3
+    BLOCK = 4
+    FIFO = 5
+    SOCKET = 6
+    HARDLINK = 7
+    WHITEOUT = 8
+    OPAQUE = 9
+
+
+class Extent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A run of a sparse file: `size` bytes at `offset` of the file; holes lie between extents."""
+
+    offset: int
+    size: int
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One record of a layer, as the tar header says it.
+
+    `data` is the offset in the layer tar where the content begins. `link` is a symlink's target as
+    written, or a hard link's path. `extents` are set for sparse files only: their bytes lie one
+    after another from `data` on, while `size` is the whole file's. A whiteout's or opaque mark's
+    `path` is what it hides, not the name of its marker.
+    """
+
+    path: bytes
+    kind: Kind
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    size: int = 0
+    data: int = 0
+    link: bytes = b""
+    device: tuple[int, int] = (0, 0)
+    xattrs: dict[str, bytes] = {}
+    extents: tuple[Extent, ...] | None = None
+
+
+class Node:
+    """One inode of a merged tree; a hard-link group is one `Node` under several names.
+
+    `layer` is the number of the layer (from 0) that wrote it last: a file's content lies in that
+    layer's tar at `entry.data`. Trees share what did not change: merging one more layer copies
+    only the folders on the way to a change, so `is` tells that two subtrees are equal. A node is
+    not changed after the merge that made it.
+    """
+
+    __slots__ = ("children", "entry", "layer")
+
+    def __init__(self, entry: Entry, layer: int, children: dict[bytes, Node] | None = None) -> None:
+        self.entry = entry
+        self.layer = layer
+        self.children = children
+
+    @property
+    def kind(self) -> Kind:
+        """What this inode is."""
+        return self.entry.kind
+
+    def __repr__(self) -> str:
+        inside = "" if self.children is None else f", {len(self.children)} inside"
+        return f"Node({self.entry.kind.name} of layer {self.layer}{inside})"
+
+
+Tree: TypeAlias = Node
+"""A tree is its root node, always a directory."""
+
+
+def empty(mode: int = 0o755) -> Tree:
+    """The tree of no layers: a root directory of root, dated 1970."""
+    return Node(Entry(b"", Kind.DIRECTORY, mode), -1, {})
+
+
+def join(parent: bytes, name: bytes) -> bytes:
+    """The path of `name` in `parent`."""
+    return parent + b"/" + name if parent else name
+
+
+def walk(tree: Tree, path: bytes = b"") -> Iterator[tuple[bytes, Node]]:
+    """Each path below the root with its node, parents first, names in byte order."""
+    stack = [(path, tree)]
+    while stack:
+        path, node = stack.pop()
+        if node is not tree:
+            yield path, node
+        if node.children:
+            stack.extend(
+                (join(path, name), node.children[name])
+                for name in sorted(node.children, reverse=True)
+            )
+
+
+def find(tree: Tree, path: bytes) -> Node | None:
+    """The node at exactly this path; no symlink is followed."""
+    node: Node | None = tree
+    for name in filter(None, path.split(b"/")):
+        node = node.children.get(name) if node is not None and node.children else None
+    return node
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between two trees: `before` is None for an addition, `after` for a deletion."""
+
+    path: bytes
+    before: Node | None
+    after: Node | None
+    why: tuple[str, ...] = ()
+
+    @property
+    def letter(self) -> str:
+        """`A` added, `C` changed, `D` deleted, as docker prints it."""
+        return "A" if self.before is None else "D" if self.after is None else "C"
