@@ -26,6 +26,9 @@ _GRAMMAR = re.compile(r"([a-z0-9]+(?:[+._-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)", re.A
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 
+ALGORITHMS = tuple(_HEX_LENGTH)
+"""The algorithms that content can be verified with."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
@@ -80,6 +83,23 @@ def chain_ids(diff_ids: Iterable[DiffID]) -> list[ChainID]:
         named = diff_id if below is None else of_bytes(f"{below} {diff_id}".encode())
         chain.append(ChainID(named))
     return chain
+
+
+class Hasher:
+    """Counts and hashes bytes as they pass, to learn their sha256 digest."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def update(self, chunk: ReadableBuffer) -> None:
+        """Take the next bytes."""
+        self.count += memoryview(chunk).nbytes
+        self._hash.update(chunk)
+
+    def digest(self) -> BlobDigest:
+        """The digest of all bytes so far."""
+        return BlobDigest(Digest("sha256", self._hash.hexdigest()))
 
 
 class Verifier:

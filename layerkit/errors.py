@@ -73,7 +73,14 @@ class AuthError(RegistryError):
 
 
 class UnavailableError(RegistryError):
-    """The registry gave no answer, or one that may be better later (retryable)."""
+    """The registry gave no answer, or one that may be better later (retryable).
+
+    `retry_after` is how many seconds the registry asks to wait, None where it asks for nothing.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class StoreError(LayerkitError):

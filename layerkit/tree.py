@@ -41,7 +41,8 @@ class Extent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One record of a layer, as the tar header says it.
 
-    `data` is the offset in the layer tar where the content begins. `link` is a symlink's target as
+    The time of the last change is `seconds` (64 bits; nanoseconds alone would end in 2262) and
+    `nanos`, 0 to 999,999,999. `data` is the offset in the layer tar where the content begins. `link` is a symlink's target as
     written, or a hard link's path. `extents` are set for sparse files only: their bytes lie one
     after another from `data` on, while `size` is the whole file's. A whiteout's or opaque mark's
     `path` is what it hides, not the name of its marker.
@@ -52,13 +53,19 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
-    mtime: int = 0
+    seconds: int = 0
+    nanos: int = 0
     size: int = 0
     data: int = 0
     link: bytes = b""
     device: tuple[int, int] = (0, 0)
     xattrs: dict[str, bytes] = {}
     extents: tuple[Extent, ...] | None = None
+
+    @property
+    def mtime(self) -> int:
+        """The time of the last change in nanoseconds since 1970."""
+        return self.seconds * 10**9 + self.nanos
 
 
 class Node:
@@ -96,6 +103,11 @@ def empty(mode: int = 0o755) -> Tree:
     return Node(Entry(b"", Kind.DIRECTORY, mode), -1, {})
 
 
+def inside(node: Node) -> dict[bytes, Node]:
+    """The children of a directory; nothing for any other kind."""
+    return {} if node.children is None else node.children
+
+
 def join(parent: bytes, name: bytes) -> bytes:
     """The path of `name` in `parent`."""
     return parent + b"/" + name if parent else name
@@ -108,18 +120,15 @@ def walk(tree: Tree, path: bytes = b"") -> Iterator[tuple[bytes, Node]]:
         path, node = stack.pop()
         if node is not tree:
             yield path, node
-        if node.children:
-            stack.extend(
-                (join(path, name), node.children[name])
-                for name in sorted(node.children, reverse=True)
-            )
+        children = inside(node)
+        stack.extend((join(path, name), children[name]) for name in sorted(children, reverse=True))
 
 
 def find(tree: Tree, path: bytes) -> Node | None:
     """The node at exactly this path; no symlink is followed."""
     node: Node | None = tree
     for name in filter(None, path.split(b"/")):
-        node = node.children.get(name) if node is not None and node.children else None
+        node = inside(node).get(name) if node is not None else None
     return node
 
 
