@@ -1,0 +1,1 @@
+"""The state directory: blobs and layers by digest, and the names that point to them."""

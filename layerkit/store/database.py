@@ -1,0 +1,248 @@
+"""The SQLite database: names, images, containers. The only place with SQL."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from layerkit import digest as digests
+from layerkit.digest import BlobDigest, DiffID
+from layerkit.errors import ConflictError, StoreError
+from layerkit.store.records import ContainerRecord, ImageRecord, LayerRecord, NameRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+_BUSY_SECONDS = 60.0
+_SCHEMA = """
+CREATE TABLE image (
+    manifest TEXT PRIMARY KEY, media_type TEXT NOT NULL, manifest_size INTEGER NOT NULL,
+    config TEXT NOT NULL, platform TEXT NOT NULL, created TEXT NOT NULL, size INTEGER NOT NULL,
+    pulled REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
+    used REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
+) STRICT;
+CREATE TABLE image_layer (
+    manifest TEXT NOT NULL REFERENCES image ON DELETE CASCADE, position INTEGER NOT NULL,
+    blob TEXT NOT NULL, diff_id TEXT NOT NULL, PRIMARY KEY (manifest, position)
+) STRICT;
+CREATE INDEX image_layer_diff_id ON image_layer (diff_id);
+CREATE TABLE name (
+    name TEXT PRIMARY KEY, manifest TEXT NOT NULL REFERENCES image, target TEXT NOT NULL
+) STRICT;
+CREATE TABLE container (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, image_name TEXT NOT NULL,
+    manifest TEXT NOT NULL REFERENCES image, created REAL NOT NULL
+) STRICT;
+"""
+
+
+class Database:
+    """Images, names and containers; each call is a transaction unless made inside `transaction`."""
+
+    def __init__(self, path: Path) -> None:
+        with _guarded(f"open {path}"):
+            self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+        self._migrate(path)
+
+    def _migrate(self, path: Path) -> None:
+        if self._version() == 0:
+            with self.transaction():
+                if self._version() == 0:  # nobody else was faster
+                    for statement in filter(str.strip, _SCHEMA.split(";")):
+                        self._execute(statement)
+                    self._execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if self._version() != SCHEMA_VERSION:
+            raise StoreError(
+                f"cannot use {path}: its schema version is {self._version()}, "
+                f"this layerkit knows {SCHEMA_VERSION}",
+                hint="use a newer layerkit, or another directory with --root",
+            )
+
+    def _version(self) -> int:
+        return int(self._rows("PRAGMA user_version")[0][0])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what happens inside one change, alone among writers; an exception undoes it."""
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._execute("ROLLBACK")
+            raise
+        self._execute("COMMIT")
+
+    # -- images and names -----------------------------------------------------------------------
+
+    def put_image(self, image: ImageRecord) -> None:
+        """Remember an image; nothing changes when it is known."""
+        known = self._rows("SELECT 1 FROM image WHERE manifest = ?", str(image.manifest))
+        if known:
+            return
+        self._execute(
+            "INSERT INTO image (manifest, media_type, manifest_size, config, platform, created,"
+            " size) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(str(image.manifest), image.media_type, image.manifest_size, str(image.config)),
+            *(image.platform, image.created, image.size),
+        )
+        for position, layer in enumerate(image.layers):
+            self._execute(
+                "INSERT INTO image_layer VALUES (?, ?, ?, ?)",
+                *(str(image.manifest), position, str(layer.blob), str(layer.diff_id)),
+            )
+
+    def touch_image(self, manifest: BlobDigest) -> None:
+        """Remember that the image is used now."""
+        self._execute(
+            "UPDATE image SET used = (julianday('now') - 2440587.5) * 86400.0 WHERE manifest = ?",
+            str(manifest),
+        )
+
+    def images(self) -> list[ImageRecord]:
+        """All images, the one that came last first."""
+        return self._images("ORDER BY pulled DESC, manifest")
+
+    def image(self, manifest: BlobDigest) -> ImageRecord | None:
+        """The image with this manifest."""
+        found = self._images("WHERE manifest = ?", str(manifest))
+        return found[0] if found else None
+
+    def images_by_id(self, prefix: str) -> list[ImageRecord]:
+        """The images whose id (digest of the config) begins with these hex digits."""
+        return self._images(
+            "WHERE substr(config, instr(config, ':') + 1, ?) = ?", len(prefix), prefix
+        )
+
+    def _images(self, where: str, *values: object) -> list[ImageRecord]:
+        rows = self._rows(
+            "SELECT manifest, media_type, manifest_size, config, platform, created, size"
+            f" FROM image {where}",
+            *values,
+        )
+        return [
+            ImageRecord(
+                manifest=_blob(row[0]),
+                media_type=row[1],
+                manifest_size=row[2],
+                config=_blob(row[3]),
+                platform=row[4],
+                created=row[5],
+                size=row[6],
+                layers=self._layers(row[0]),
+            )
+            for row in rows
+        ]
+
+    def _layers(self, manifest: str) -> tuple[LayerRecord, ...]:
+        rows = self._rows(
+            "SELECT blob, diff_id FROM image_layer WHERE manifest = ? ORDER BY position", manifest
+        )
+        return tuple(
+            LayerRecord(_blob(blob), DiffID(digests.parse(diff_id))) for blob, diff_id in rows
+        )
+
+    def delete_image(self, manifest: BlobDigest) -> None:
+        """Forget an image that no name and no container needs any more."""
+        self._execute("DELETE FROM image WHERE manifest = ?", str(manifest))
+
+    def put_name(self, name: NameRecord) -> None:
+        """Point a name to an image, away from what it pointed to."""
+        self._execute(
+            "INSERT INTO name VALUES (?, ?, ?) ON CONFLICT (name)"
+            " DO UPDATE SET manifest = excluded.manifest, target = excluded.target",
+            *(name.name, str(name.manifest), str(name.target)),
+        )
+
+    def delete_name(self, name: str) -> None:
+        """Forget a name."""
+        self._execute("DELETE FROM name WHERE name = ?", name)
+
+    def name(self, name: str) -> NameRecord | None:
+        """What a name stands for."""
+        found = self._names("WHERE name = ?", name)
+        return found[0] if found else None
+
+    def names(self) -> list[NameRecord]:
+        """All names, in order."""
+        return self._names("ORDER BY name")
+
+    def names_of(self, manifest: BlobDigest) -> list[NameRecord]:
+        """The names of one image, in order."""
+        return self._names("WHERE manifest = ? ORDER BY name", str(manifest))
+
+    def _names(self, where: str, *values: object) -> list[NameRecord]:
+        rows = self._rows(f"SELECT name, manifest, target FROM name {where}", *values)
+        return [NameRecord(row[0], _blob(row[1]), _blob(row[2])) for row in rows]
+
+    # -- containers -----------------------------------------------------------------------------
+
+    def put_container(self, container: ContainerRecord) -> None:
+        """Remember a container; raises `ConflictError` when its name is taken."""
+        taken = self._containers("WHERE name = ?", container.name)
+        if taken:
+            raise ConflictError(
+                f"container name {container.name!r} is in use by container {taken[0].id[:12]}",
+                hint="choose another name with --name",
+            )
+        self._execute(
+            "INSERT INTO container VALUES (?, ?, ?, ?, ?)",
+            *(container.id, container.name, container.image_name),
+            *(str(container.manifest), container.created),
+        )
+
+    def delete_container(self, container_id: str) -> None:
+        """Forget a container."""
+        self._execute("DELETE FROM container WHERE id = ?", container_id)
+
+    def containers(self) -> list[ContainerRecord]:
+        """All containers, the newest first."""
+        return self._containers("ORDER BY created DESC, id")
+
+    def containers_named(self, name_or_id: str) -> list[ContainerRecord]:
+        """The container with this name or id, else all whose id begins with it."""
+        return self._containers("WHERE name = ? OR id = ?", name_or_id, name_or_id) or (
+            self._containers("WHERE substr(id, 1, ?) = ?", len(name_or_id), name_or_id)
+        )
+
+    def containers_of(self, manifest: BlobDigest) -> list[ContainerRecord]:
+        """The containers made from one image."""
+        return self._containers("WHERE manifest = ?", str(manifest))
+
+    def _containers(self, where: str, *values: object) -> list[ContainerRecord]:
+        rows = self._rows(
+            f"SELECT id, name, image_name, manifest, created FROM container {where}",
+            *values,
+        )
+        return [ContainerRecord(row[0], row[1], row[2], _blob(row[3]), row[4]) for row in rows]
+
+    # -- what all calls go through --------------------------------------------------------------
+
+    def _execute(self, statement: str, *values: object) -> None:
+        with _guarded("write the store's database"):
+            self._connection.execute(statement, values)
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with _guarded("read the store's database"):
+            return self._connection.execute(query, values).fetchall()
+
+
+@contextlib.contextmanager
+def _guarded(what: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot {what}: {error}") from error
+
+
+def _blob(text: str) -> BlobDigest:
+    return BlobDigest(digests.parse(text))

@@ -1,0 +1,58 @@
+"""What the store remembers about images and containers, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from layerkit.digest import BlobDigest, DiffID
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRecord:
+    """One layer of an image: its blob as the registry has it, and its diffID."""
+
+    blob: BlobDigest
+    diff_id: DiffID
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One image: a manifest for one platform. Its id is the digest of its config.
+
+    `created` is the config's time as text; `size` the bytes of all files of all layers.
+    """
+
+    manifest: BlobDigest
+    media_type: str
+    manifest_size: int
+    config: BlobDigest
+    platform: str
+    created: str
+    size: int
+    layers: tuple[LayerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NameRecord:
+    """A name and the image it stands for; `target` is the digest the registry gave (of an index,
+    or of the manifest itself).
+    """
+
+    name: str
+    manifest: BlobDigest
+    target: BlobDigest
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """A container: its 64-hex id, its name, and the image it was made from, which stays while it
+    does. `created` is in seconds since 1970.
+    """
+
+    id: str
+    name: str
+    image_name: str
+    manifest: BlobDigest
+    created: float

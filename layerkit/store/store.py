@@ -1,0 +1,152 @@
+"""The state directory as one thing: opened, named into, swept.
+
+Order of a change: content first (checked, durable), names last, in one database transaction. A
+name is given only while all its content is there, and content goes only while nothing names it;
+both happen inside a write transaction, so neither can overtake the other.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Self
+
+from layerkit.errors import NotFoundError, StoreError
+from layerkit.store import files
+from layerkit.store.blobs import BlobStore
+from layerkit.store.database import Database
+from layerkit.store.layers import LayerStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+    from layerkit.digest import BlobDigest, DiffID
+    from layerkit.store.records import ImageRecord, NameRecord
+
+_FOLDERS = ("blobs/sha256", "ingest", "layers", "trees", "containers")
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+class Store:
+    """Blobs, layers and the database below one root directory (mode 0700: images hold setuid
+    files, which other users of the host must not reach, CVE-2021-41091).
+    """
+
+    def __init__(self, root: Path) -> None:
+        with files.guarded("open the state directory"):
+            _prepare(root)
+        self.root = root
+        self.scratch = root / "ingest"
+        self.blobs = BlobStore(root)
+        self.layers = LayerStore(root)
+        self.database = Database(root / "store.db")
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def name_image(self, image: ImageRecord, names: Iterable[NameRecord]) -> None:
+        """Make an image known under these names, as the last step of bringing it in.
+
+        Raises `NotFoundError` when some of its content went away meanwhile; then nothing changed.
+        """
+        with self.database.transaction():
+            self._require(image)
+            self.database.put_image(image)
+            for name in names:
+                self.database.put_name(name)
+            self._write_index()
+
+    def _require(self, image: ImageRecord) -> None:
+        blobs = (image.manifest, image.config, *(layer.blob for layer in image.layers))
+        missing: list[BlobDigest | DiffID] = [blob for blob in blobs if not self.blobs.has(blob)]
+        missing += [layer.diff_id for layer in image.layers if not self.layers.has(layer.diff_id)]
+        if missing:
+            raise NotFoundError(f"{missing[0]} was removed while the image was brought in")
+
+    def remove_names(self, names: Iterable[str], images: Iterable[ImageRecord]) -> None:
+        """Forget names, and images that nothing needs any more; then free what only they had."""
+        images = list(images)
+        with self.database.transaction():
+            for name in names:
+                self.database.delete_name(name)
+            for image in images:
+                self.database.delete_image(image.manifest)
+            self._write_index()
+        self._sweep(images)
+
+    def _sweep(self, gone: list[ImageRecord]) -> None:
+        """Remove the content of images that are gone, but what others share.
+
+        The database comes first: after a crash in between there is garbage, never a hole.
+        """
+        with self.database.transaction():
+            kept = self.database.images()
+            blobs = _blobs(gone) - _blobs(kept)
+            layers = _diff_ids(gone) - _diff_ids(kept)
+            for digest in blobs:
+                self.blobs.remove(digest)
+            for diff_id in layers:
+                self.layers.remove(diff_id)
+
+    def _write_index(self) -> None:
+        """Write index.json, which makes the root an OCI image layout that other tools read."""
+        manifests = []
+        for image in self.database.images():
+            descriptor = {
+                "mediaType": image.media_type,
+                "digest": str(image.manifest),
+                "size": image.manifest_size,
+            }
+            names = self.database.names_of(image.manifest)
+            manifests += [
+                {**descriptor, "annotations": {"org.opencontainers.image.ref.name": name.name}}
+                for name in names
+            ] or [descriptor]
+        document = {"schemaVersion": 2, "manifests": manifests}
+        with files.guarded("write"):
+            data = json.dumps(document, indent=1).encode()
+            files.write_whole(self.root / "index.json", data, self.scratch)
+
+
+def _prepare(root: Path) -> None:
+    """Make the folders of a new state directory; an existing one must look like one."""
+    marker = root / "oci-layout"
+    if not marker.exists():
+        if root.is_dir() and any(root.iterdir()) and not (root / "ingest").is_dir():
+            raise StoreError(
+                f"{root} is not empty and no state directory of layerkit",
+                hint="choose a new directory with --root",
+            )
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+    for folder in _FOLDERS:
+        (root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not marker.exists():
+        files.write_whole(
+            root / "index.json", b'{"schemaVersion":2,"manifests":[]}', root / "ingest"
+        )
+        files.write_whole(marker, _LAYOUT, root / "ingest")
+
+
+def _blobs(images: Iterable[ImageRecord]) -> set[BlobDigest]:
+    found: set[BlobDigest] = set()
+    for image in images:
+        found.update((image.manifest, image.config), (layer.blob for layer in image.layers))
+    return found
+
+
+def _diff_ids(images: Iterable[ImageRecord]) -> set[DiffID]:
+    return {layer.diff_id for image in images for layer in image.layers}
