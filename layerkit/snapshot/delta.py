@@ -1,0 +1,77 @@
+"""What must be written to get from one tree to the next, pure.
+
+Both kinds of directories come from it: a flat tree is the delta from nothing; a layer's directory
+for overlayfs is the delta from the tree below it. So markers of the archive never reach the disk;
+only a name that the lower tree really has gets a whiteout (kernel overlayfs.rst, "whiteouts and
+opaque directories"), and the merged mount shows exactly the tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from layerkit.tree import Kind, Node, Tree, empty, find, inside, join, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Directories with parents first, other nodes, and the names to hide; all by path."""
+
+    directories: dict[bytes, Node] = field(default_factory=dict)
+    others: dict[bytes, Node] = field(default_factory=dict)
+    whiteouts: list[bytes] = field(default_factory=list)
+
+
+def flat(tree: Tree) -> Delta:
+    """All of the tree."""
+    return between(empty(), tree)
+
+
+def between(lower: Tree, tree: Tree) -> Delta:
+    """What `tree` has beyond `lower`; subtrees that both share cost nothing."""
+    delta = Delta()
+    delta.directories[b""] = tree
+    stack = [(b"", lower, tree)]
+    while stack:
+        path, old, new = stack.pop()
+        for name, node in inside(new).items():
+            below = inside(old).get(name)
+            if below is node:
+                continue
+            here = join(path, name)
+            if node.kind is Kind.DIRECTORY:
+                delta.directories[here] = node
+                stack.append((here, below or empty(), node))
+            else:
+                delta.others[here] = node
+        gone = inside(old).keys() - inside(new).keys()
+        delta.whiteouts.extend(join(path, name) for name in sorted(gone))
+    _complete_links(delta, tree)
+    return delta
+
+
+def _complete_links(delta: Delta, tree: Tree) -> None:
+    """Add the other names of files of lower layers that got a new name here.
+
+    A hard link to a file of another directory is only one file with it if both are written side by
+    side (as a copy-up would do it).
+    """
+    from_below = {id(node) for node in delta.others.values() if node.layer != tree.layer}
+    if not from_below:
+        return
+    for path, node in walk(tree):
+        if id(node) in from_below and path not in delta.others:
+            delta.others[path] = node
+            for parent in _parents(path):
+                folder = find(tree, parent)
+                assert folder is not None
+                delta.directories.setdefault(parent, folder)
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    parts = path.split(b"/")
+    return (b"/".join(parts[:length]) for length in range(1, len(parts)))

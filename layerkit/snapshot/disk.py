@@ -1,0 +1,253 @@
+"""Writes a delta of trees into a directory, never outside it.
+
+Every directory is opened below the root descriptor with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`,
+every name in it used relative to that descriptor and created exclusively: nothing on the disk is
+followed, so neither a hostile archive nor another process can lead a write astray.
+
+Order within a node: content, owner, xattrs, mode, time; chown clears setuid bits and capabilities,
+and times come last. Directories get theirs when all else is written, deepest first.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+from layerkit import linux
+from layerkit.errors import IntegrityError, StoreError, StoreFullError
+from layerkit.tree import Entry, Extent, Kind, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from layerkit.snapshot.delta import Delta
+
+Skipped: TypeAlias = Counter[str]
+"""How often something could not be kept: "owner", "device", "xattr"."""
+
+_BENEATH = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
+_DEVICES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
+_NO_COPY_RANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+_NOT_ALLOWED = (errno.EPERM, errno.EACCES)
+
+
+def write(root: int, delta: Delta, tar_of: Callable[[int], int]) -> Skipped:
+    """Write `delta` below the directory descriptor `root`, which is new or empty.
+
+    `tar_of` gives the descriptor of a layer's tar by its number. What the caller's rights or the
+    file system do not allow (owners, devices, xattrs) is left out and counted. Raises
+    `StoreError`, `StoreFullError`, and `IntegrityError` for a tar that is too short.
+    """
+    writer = _Writer(root, tar_of)
+    path = b""
+    try:
+        for path in delta.directories:
+            writer.make_directory(path)
+        for path, node in delta.others.items():
+            writer.make_other(path, node)
+        for path in delta.whiteouts:
+            writer.make_whiteout(path)
+        for path, node in reversed(delta.directories.items()):
+            writer.finish_directory(path, node)
+    except OSError as error:
+        raise _store_error(path, error) from error
+    finally:
+        writer.close()
+    return writer.skipped
+
+
+def _store_error(path: bytes, error: OSError) -> StoreError:
+    shown = path.decode("utf-8", "backslashreplace").encode("unicode_escape").decode()
+    message = f"cannot write {shown!r}: {os.strerror(error.errno or 0).lower()}"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StoreFullError(message)
+    if error.errno == errno.EMLINK:
+        return StoreError(f"{message} (more hard links than the file system allows)")
+    return StoreError(message)
+
+
+class _Writer:
+    def __init__(self, root: int, tar_of: Callable[[int], int]) -> None:
+        self._root = root
+        self._tar_of = tar_of
+        self._written: dict[int, bytes] = {}
+        self._open_path: bytes | None = None
+        self._open_folder = -1
+        self.skipped: Skipped = Counter()
+
+    def close(self) -> None:
+        if self._open_folder >= 0:
+            os.close(self._open_folder)
+            self._open_folder = -1
+
+    # -- places ---------------------------------------------------------------------------------
+
+    def _folder(self, path: bytes) -> int:
+        """A descriptor of the directory at `path`; the last one is kept open, siblings follow."""
+        if path != self._open_path:
+            self.close()
+            self._open_path = None
+            self._open_folder = self._open(path)
+            self._open_path = path
+        return self._open_folder
+
+    def _open(self, path: bytes) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY
+        return linux.openat2(self._root, os.fsdecode(path) or ".", flags, _BENEATH)
+
+    def _place(self, path: bytes) -> tuple[int, bytes]:
+        parent, _, name = path.rpartition(b"/")
+        return self._folder(parent), name
+
+    # -- nodes ----------------------------------------------------------------------------------
+
+    def make_directory(self, path: bytes) -> None:
+        if path:
+            folder, name = self._place(path)
+            os.mkdir(name, 0o700, dir_fd=folder)
+
+    def finish_directory(self, path: bytes, node: Node) -> None:
+        folder = self._open(path)
+        try:
+            self._finish(folder, node.entry)
+        finally:
+            os.close(folder)
+
+    def make_whiteout(self, path: bytes) -> None:
+        folder, name = self._place(path)
+        os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=folder)
+
+    def make_other(self, path: bytes, node: Node) -> None:
+        first = self._written.get(id(node))
+        if first is not None:
+            self._link(first, path)
+            return
+        match node.kind:
+            case Kind.FILE:
+                self._file(path, node)
+            case Kind.SYMLINK:
+                self._symlink(path, node.entry)
+            case _:
+                if not self._device(path, node.entry):
+                    return
+        self._written[id(node)] = path
+
+    def _link(self, first: bytes, path: bytes) -> None:
+        parent, _, name = first.rpartition(b"/")
+        source = self._open(parent)
+        try:
+            folder, new_name = self._place(path)
+            os.link(name, new_name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+        finally:
+            os.close(source)
+
+    def _file(self, path: bytes, node: Node) -> None:
+        folder, name = self._place(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        file = os.open(name, flags, 0o600, dir_fd=folder)
+        try:
+            if node.entry.size:
+                _copy_content(self._tar_of(node.layer), file, node.entry)
+            self._finish(file, node.entry)
+        finally:
+            os.close(file)
+
+    def _symlink(self, path: bytes, entry: Entry) -> None:
+        folder, name = self._place(path)
+        os.symlink(entry.link, name, dir_fd=folder)
+        with self._counted("owner"):
+            os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        self._set_xattrs(_magic(folder, name), entry)
+        os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=folder, follow_symlinks=False)
+
+    def _device(self, path: bytes, entry: Entry) -> bool:
+        folder, name = self._place(path)
+        try:
+            number = os.makedev(*entry.device)
+            os.mknod(name, _DEVICES[entry.kind] | 0o600, number, dir_fd=folder)
+        except PermissionError:
+            self.skipped["device"] += 1
+            return False
+        handle = linux.openat2(folder, os.fsdecode(name), os.O_PATH | os.O_NOFOLLOW, _BENEATH)
+        try:
+            # O_PATH never opens the device itself; its entry in /proc leads to the very inode.
+            self._finish(f"/proc/self/fd/{handle}", entry)
+        finally:
+            os.close(handle)
+        return True
+
+    # -- metadata -------------------------------------------------------------------------------
+
+    def _finish(self, target: int | str, entry: Entry) -> None:
+        with self._counted("owner"):
+            os.chown(target, entry.uid, entry.gid)
+        self._set_xattrs(target, entry)
+        os.chmod(target, entry.mode)
+        os.utime(target, ns=(entry.mtime, entry.mtime))
+
+    def _set_xattrs(self, target: int | str | bytes, entry: Entry) -> None:
+        for name, value in entry.xattrs.items():
+            with self._counted("xattr", errno.ENOTSUP, errno.ERANGE, errno.E2BIG):
+                if isinstance(target, bytes):
+                    os.setxattr(target, name, value, follow_symlinks=False)
+                else:
+                    os.setxattr(target, name, value)
+
+    @contextmanager
+    def _counted(self, what: str, *more: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _NOT_ALLOWED + more:
+                raise
+            self.skipped[what] += 1
+
+
+def _magic(folder: int, name: bytes) -> bytes:
+    """A path to a name in an open directory, for calls that take no directory descriptor."""
+    return b"/proc/self/fd/%d/%s" % (folder, name)
+
+
+def _copy_content(tar: int, file: int, entry: Entry) -> None:
+    if entry.extents is None:
+        _copy(tar, entry.data, file, entry.size)
+        return
+    os.ftruncate(file, entry.size)  # what no extent covers stays a hole
+    source = entry.data
+    for extent in entry.extents:
+        _copy_extent(tar, source, file, extent)
+        source += extent.size
+
+
+def _copy_extent(tar: int, source: int, file: int, extent: Extent) -> None:
+    os.lseek(file, extent.offset, os.SEEK_SET)
+    _copy(tar, source, file, extent.size)
+
+
+def _copy(tar: int, offset: int, file: int, size: int) -> None:
+    """Copy bytes of the tar to the file's current position, inside the kernel."""
+    copy = _copy_range
+    while size:
+        try:
+            done = copy(tar, file, size, offset)
+        except OSError as error:
+            if copy is _send or error.errno not in _NO_COPY_RANGE:
+                raise
+            copy = _send
+            continue
+        if not done:
+            raise IntegrityError("a layer's tar is shorter than its index says")
+        offset += done
+        size -= done
+
+
+def _copy_range(tar: int, file: int, size: int, offset: int) -> int:
+    return os.copy_file_range(tar, file, size, offset_src=offset)
+
+
+def _send(tar: int, file: int, size: int, offset: int) -> int:
+    return os.sendfile(file, tar, offset, size)

@@ -1,0 +1,124 @@
+"""Reads a container's upper directory as one more layer: what overlayfs wrote, as entries."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from layerkit import linux
+from layerkit.errors import StoreError
+from layerkit.tree import Entry, Kind, join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_BENEATH = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
+_OVERLAY = ("trusted.overlay.", "user.overlay.")
+_OPAQUE = "trusted.overlay.opaque"
+_KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFSOCK: Kind.SOCKET,
+}
+
+
+def read(upper: Path) -> Iterator[Entry]:
+    """The entries of an upper directory, parents first (kernel overlayfs.rst, "Upper and Lower").
+
+    A character device 0:0 is a whiteout; an opaque directory comes as a whiteout and a new one.
+    What vanishes while a container runs is left out. Nothing is followed. Raises `StoreError`.
+    """
+    try:
+        root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise StoreError(f"cannot read {upper}: {os.strerror(error.errno or 0).lower()}") from error
+    try:
+        yield from _Reader(root).entries()
+    finally:
+        os.close(root)
+
+
+class _Reader:
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._first_names: dict[int, bytes] = {}
+
+    def entries(self) -> Iterator[Entry]:
+        todo = [b""]
+        while todo:
+            path = todo.pop()
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                folder = linux.openat2(
+                    self._root, os.fsdecode(path) or ".", os.O_RDONLY | os.O_DIRECTORY, _BENEATH
+                )
+                try:
+                    for entry in self._folder(folder, path):
+                        yield entry
+                        if entry.kind is Kind.DIRECTORY:
+                            todo.append(entry.path)
+                finally:
+                    os.close(folder)
+
+    def _folder(self, folder: int, path: bytes) -> Iterator[Entry]:
+        for name in sorted(map(os.fsencode, os.listdir(folder))):
+            with contextlib.suppress(FileNotFoundError):
+                yield from self._node(folder, name, join(path, name))
+
+    def _node(self, folder: int, name: bytes, path: bytes) -> Iterator[Entry]:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        kind = _KINDS[stat.S_IFMT(status.st_mode)]
+        if kind is Kind.CHARACTER and status.st_rdev == 0:
+            yield Entry(path, Kind.WHITEOUT)
+            return
+        if kind is not Kind.DIRECTORY and status.st_nlink > 1:
+            first = self._first_names.setdefault(status.st_ino, path)
+            if first != path:
+                yield _entry(path, Kind.HARDLINK, status, first, {})
+                return
+        xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (folder, name))
+        if xattrs.get(_OPAQUE) == b"y":
+            yield Entry(path, Kind.WHITEOUT)
+        link = os.readlink(name, dir_fd=folder) if kind is Kind.SYMLINK else b""
+        yield _entry(path, kind, status, link, xattrs)
+
+
+def _entry(
+    path: bytes, kind: Kind, status: os.stat_result, link: bytes, xattrs: dict[str, bytes]
+) -> Entry:
+    seconds, nanos = divmod(status.st_mtime_ns, 10**9)
+    return Entry(
+        path,
+        kind,
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        seconds=seconds,
+        nanos=nanos,
+        size=status.st_size if kind is Kind.FILE else 0,
+        link=link,
+        device=_device(kind, status),
+        xattrs={key: value for key, value in xattrs.items() if not key.startswith(_OVERLAY)},
+    )
+
+
+def _device(kind: Kind, status: os.stat_result) -> tuple[int, int]:
+    if kind not in {Kind.CHARACTER, Kind.BLOCK}:
+        return (0, 0)
+    return os.major(status.st_rdev), os.minor(status.st_rdev)
+
+
+def _xattrs(path: bytes) -> dict[str, bytes]:
+    """All xattrs of a name; none where the file system or the kind of file has none."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(path, follow_symlinks=False):
+            with contextlib.suppress(OSError):
+                found[name] = os.getxattr(path, name, follow_symlinks=False)
+    return found
