@@ -1,0 +1,199 @@
+"""Containers in the store: made, found, told about, removed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from layerkit.errors import ConflictError, NotFoundError, UsageError
+from layerkit.mount import BindMount
+from layerkit.store import files
+from layerkit.store.records import ContainerRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from layerkit.ops.home import Home
+    from layerkit.store.records import ImageRecord
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
+_FIRST = "amber bold brisk calm clever eager fair gentle keen lively lucid nimble proud quiet swift"
+_SECOND = (
+    "basalt chalk clay flint gneiss granite jasper lias marl marble onyx quartz shale slate tuff"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerConfig:
+    """What a container was made with; `config.json` in its folder."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str
+    user: str
+    hostname: str
+    tty: bool
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """`status` is created, running or exited; `exit_code` of the last run, or None."""
+
+    status: str
+    exit_code: int | None
+    started: float | None
+    finished: float | None
+
+
+def new_id() -> str:
+    """A container id: 64 hex digits, the first 12 not all decimal, since they become a hostname."""
+    while True:
+        candidate = secrets.token_hex(32)
+        if not candidate[:12].isdigit():
+            return candidate
+
+
+def create(
+    home: Home,
+    image: ImageRecord,
+    *,
+    container_id: str,
+    name: str | None,
+    image_name: str,
+    config: ContainerConfig,
+    texts: dict[str, str],
+) -> ContainerRecord:
+    """Make a container's folder with its own `texts` (hosts, hostname, …), then its record.
+
+    Raises `UsageError` for a bad name, `ConflictError` for one that is taken, `StoreError`.
+    """
+    if name is not None and _NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', at least two"
+        )
+    folder = home.containers / container_id
+    with files.guarded("make container"):
+        folder.mkdir(mode=0o700)
+        (folder / "upper").mkdir(mode=0o755)
+        (folder / "work").mkdir(mode=0o700)
+        for file, text in texts.items():
+            (folder / file).write_text(text)
+        (folder / "config.json").write_text(json.dumps(asdict(config)))
+    try:
+        return _record(home, image, container_id, name, image_name)
+    except BaseException:
+        files.remove_tree(folder, home.store.scratch)
+        raise
+
+
+def _record(
+    home: Home, image: ImageRecord, container_id: str, name: str | None, image_name: str
+) -> ContainerRecord:
+    database = home.store.database
+    with database.transaction():
+        chosen = name or _free_name({record.name for record in database.containers()})
+        record = ContainerRecord(container_id, chosen, image_name, image.manifest, time.time())
+        database.put_container(record)
+        database.touch_image(image.manifest)
+    return record
+
+
+def _free_name(taken: set[str]) -> str:
+    while True:
+        name = f"{secrets.choice(_FIRST.split())}_{secrets.choice(_SECOND.split())}"
+        if name in taken:
+            name += f"_{secrets.token_hex(2)}"
+        if name not in taken:
+            return name
+
+
+def find_container(home: Home, text: str) -> ContainerRecord:
+    """The container with this name, id or beginning of an id; raises `NotFoundError`."""
+    found = home.store.database.containers_named(text) if text else []
+    if not found:
+        raise NotFoundError(f"no such container: {text}")
+    if len(found) > 1:
+        raise UsageError(f"container id {text!r} is ambiguous: it begins {len(found)} ids")
+    return found[0]
+
+
+def folder_of(home: Home, container: ContainerRecord) -> Path:
+    """The container's folder."""
+    return home.containers / container.id
+
+
+def upper_of(home: Home, container: ContainerRecord) -> Path:
+    """The directory with what the container changed."""
+    return folder_of(home, container) / "upper"
+
+
+def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
+    """What the container was made with."""
+    values = _read_json(folder_of(home, container) / "config.json")
+    values.update(args=tuple(values["args"]), env=tuple(values["env"]))
+    return ContainerConfig(**values)
+
+
+def state(home: Home, container: ContainerRecord) -> ContainerState:
+    """What the container does now; it runs as long as somebody holds its lock."""
+    folder = folder_of(home, container)
+    running = _is_locked(folder / "lock")
+    run = _read_json(folder / "state.json") if (folder / "state.json").exists() else {}
+    status = "running" if running else "exited" if run else "created"
+    return ContainerState(status, run.get("exit_code"), run.get("started"), run.get("finished"))
+
+
+def write_state(
+    home: Home, container: ContainerRecord, *, started: float, exit_code: int | None = None
+) -> None:
+    """Record a start, or with `exit_code` its end, now."""
+    finished = None if exit_code is None else time.time()
+    values = {"started": started, "finished": finished, "exit_code": exit_code}
+    with files.guarded("write container state"):
+        target = folder_of(home, container) / "state.json"
+        files.write_whole(target, json.dumps(values).encode(), home.store.scratch)
+
+
+def binds(home: Home, container: ContainerRecord) -> tuple[BindMount, ...]:
+    """The container's own hosts, hostname and resolv.conf over the ones in its root."""
+    folder = folder_of(home, container)
+    return tuple(
+        BindMount(folder / name, f"/etc/{name}") for name in ("hosts", "hostname", "resolv.conf")
+    )
+
+
+def remove_container(home: Home, container: ContainerRecord) -> None:
+    """Remove a container that does not run; raises `ConflictError` when it does."""
+    if state(home, container).status == "running":
+        raise ConflictError(f"cannot remove container {container.name}: it is running")
+    home.store.database.delete_container(container.id)
+    with files.guarded("remove container"):
+        files.remove_tree(folder_of(home, container), home.store.scratch)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    with files.guarded("read container"):
+        values = json.loads(path.read_bytes())
+    assert isinstance(values, dict)
+    return values

@@ -1,0 +1,116 @@
+"""The common end of `pull` and `load`: layers side by side, then the name, last of all."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from layerkit import oci
+from layerkit.errors import IntegrityError
+from layerkit.events import LayerDone, Notice
+from layerkit.layer import merge
+from layerkit.ops import layers
+from layerkit.store.records import ImageRecord, LayerRecord, NameRecord
+from layerkit.tree import empty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from layerkit.digest import BlobDigest, DiffID
+    from layerkit.events import Observer
+    from layerkit.layer.toc import Toc
+    from layerkit.oci import Descriptor, ImageConfig, Manifest
+    from layerkit.store.store import Store
+
+_AT_ONCE = 3
+"""Layers that are fetched and unpacked side by side, as docker does."""
+
+
+class Stopped(Exception):  # noqa: N818  no error: another layer has failed, and that one is told
+    """Raised inside a fetch when its result is not wanted any more."""
+
+
+def install(
+    store: Store,
+    manifest: Manifest,
+    config: ImageConfig,
+    names: Sequence[tuple[str, BlobDigest]],
+    fetch: Callable[[Descriptor, Callable[[], None]], None],
+    observe: Observer,
+) -> ImageRecord:
+    """Bring an image in: every layer fetched, verified and indexed, then named.
+
+    `names` are (name, target digest). `fetch` puts a layer's blob into the store unless it is
+    there; it calls its second argument now and then, which raises `Stopped` when another layer has
+    failed. Raises what a layer raised; what was finished until then stays for the next try.
+    """
+    oci.check_image(manifest, config)
+    _bring_layers(store, manifest, config, fetch, observe)
+    indexes = [layers.load_toc(store, diff_id) for diff_id in config.diff_ids]
+    _verify_merge(manifest, indexes, observe)
+    store.blobs.put(config.raw)
+    image = ImageRecord(
+        manifest=store.blobs.put(manifest.raw),
+        media_type=manifest.media_type,
+        manifest_size=len(manifest.raw),
+        config=manifest.config.digest,
+        platform=str(config.platform),
+        created=config.created,
+        size=sum(map(layers.content_size, indexes)),
+        layers=tuple(
+            LayerRecord(layer.digest, diff_id)
+            for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
+        ),
+    )
+    store.name_image(image, [NameRecord(name, image.manifest, target) for name, target in names])
+    return image
+
+
+def _bring_layers(
+    store: Store,
+    manifest: Manifest,
+    config: ImageConfig,
+    fetch: Callable[[Descriptor, Callable[[], None]], None],
+    observe: Observer,
+) -> None:
+    stop = threading.Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise Stopped
+
+    def bring(layer: Descriptor, diff_id: DiffID) -> None:
+        check()
+        reused = store.layers.has(diff_id) and store.blobs.has(layer.digest)
+        if not reused:
+            fetch(layer, check)
+            check()
+            layers.unpack_blob(store, layer.digest, diff_id, observe)
+        observe(LayerDone(layer.digest, reused))
+
+    wanted = dict(zip(manifest.layers, config.diff_ids, strict=True))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        jobs = [pool.submit(bring, layer, diff_id) for layer, diff_id in wanted.items()]
+        try:
+            for job in jobs:
+                job.add_done_callback(lambda done: stop.set() if done.exception() else None)
+            wait(jobs)
+        except BaseException:  # Ctrl-C: let the layers stop at their next piece
+            stop.set()
+            raise
+    for error in filter(None, (job.exception() for job in jobs)):
+        if not isinstance(error, Stopped):
+            raise error
+
+
+def _verify_merge(manifest: Manifest, indexes: Sequence[Toc], observe: Observer) -> None:
+    """Apply all layers once: a hard link to nowhere is refused here, not when somebody runs it."""
+    tree = empty()
+    for number, (layer, index) in enumerate(zip(manifest.layers, indexes, strict=True)):
+        for warning in index.warnings:
+            observe(Notice("warning", f"layer {layer.digest.short}: {warning}"))
+        try:
+            tree = merge.apply(tree, index.entries, number)
+        except IntegrityError as error:
+            raise IntegrityError(f"bad layer {layer.digest.short}: {error}") from None

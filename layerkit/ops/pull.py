@@ -1,0 +1,135 @@
+"""Pull: a name to an image in the store, every byte checked, the name given last."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from layerkit import oci
+from layerkit.errors import UnavailableError
+from layerkit.events import LayerProgress, Phase, Resolved, ignore
+from layerkit.ops import documents
+from layerkit.ops.install import install
+from layerkit.registry import retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from layerkit.digest import BlobDigest
+    from layerkit.events import Observer
+    from layerkit.oci import Descriptor, Platform
+    from layerkit.ops.home import Home
+    from layerkit.reference import Reference
+    from layerkit.registry.client import Client
+    from layerkit.store.blobs import Ingest
+    from layerkit.store.records import ImageRecord
+    from layerkit.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """The image, the full `name` it has now, the digest the registry gave (`target`), and whether
+    the name is new or points elsewhere than before.
+    """
+
+    name: str
+    target: BlobDigest
+    image: ImageRecord
+    updated: bool
+
+
+def pull(
+    home: Home,
+    reference: Reference,
+    *,
+    client: Client,
+    platform: Platform,
+    explicit_platform: bool = False,
+    observe: Observer = ignore,
+) -> PullResult:
+    """Bring the image that `reference` names in the registry into the store.
+
+    An index is followed to the manifest for `platform`; an image for another one is refused only
+    with `explicit_platform`. Raises `RegistryError` and its kinds, `NotFoundError`,
+    `IntegrityError` for anything that is not what its digest says, `StoreError`. Whatever happens,
+    the store holds whole things only, and what arrived is not fetched again.
+    """
+    store = home.store
+    what = reference.familiar
+
+    def read(descriptor: Descriptor) -> bytes:
+        if descriptor.media_type in oci.CONFIG_TYPES:
+            if store.blobs.has(descriptor.digest):
+                return store.blobs.read(descriptor.digest, oci.DOCUMENT_LIMIT)
+            return client.blob_bytes(reference, descriptor)
+        return client.document(reference, descriptor)
+
+    found, raw = client.resolve_document(reference)
+    document = oci.parse_document(raw, found.media_type)
+    manifest = documents.choose(document, platform, read, what)
+    config = documents.read_config(manifest, read)
+    documents.check_platform(config, platform, what, explicit=explicit_platform, observe=observe)
+    layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
+    observe(Resolved(what, found.digest, layers))
+    name = stored_name(reference)
+    before = store.database.name(name)
+
+    def fetch(descriptor: Descriptor, check: Callable[[], None]) -> None:
+        _download(store, client, reference, descriptor, observe, check)
+
+    image = install(store, manifest, config, [(name, found.digest)], fetch, observe)
+    updated = before is None or before.manifest != image.manifest
+    return PullResult(name, found.digest, image, updated)
+
+
+def stored_name(reference: Reference) -> str:
+    """The name an image is kept under: with a digest, that alone says which image it is."""
+    if reference.digest is not None:
+        return f"{reference.registry}/{reference.repository}@{reference.digest}"
+    return reference.canonical
+
+
+def _download(
+    store: Store,
+    client: Client,
+    reference: Reference,
+    descriptor: Descriptor,
+    observe: Observer,
+    check: Callable[[], None],
+) -> None:
+    """Fetch one blob, going on where it broke off as long as every try brings something."""
+    with store.blobs.ingest(descriptor.digest, descriptor.size) as transaction:
+        if transaction is None:
+            return
+        attempt = 1
+        while transaction.offset < descriptor.size:
+            start = transaction.offset
+            try:
+                _receive(transaction, client, reference, descriptor, observe, check)
+            except UnavailableError as error:
+                attempt = 1 if transaction.offset > start else attempt + 1
+                pause = retry.wait(attempt, error.retry_after, client.limits, random.random())  # noqa: S311
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        transaction.commit()
+
+
+def _receive(
+    transaction: Ingest,
+    client: Client,
+    reference: Reference,
+    descriptor: Descriptor,
+    observe: Observer,
+    check: Callable[[], None],
+) -> None:
+    with client.open_blob(reference, descriptor, transaction.offset) as stream:
+        if stream.offset != transaction.offset:
+            transaction.restart()
+        for chunk in stream:
+            check()
+            transaction.write(chunk)
+            done = transaction.offset
+            observe(LayerProgress(descriptor.digest, Phase.DOWNLOAD, done, descriptor.size))

@@ -1,0 +1,61 @@
+"""Remove: names first, then images without one, then what only they had."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerkit import reference as references
+from layerkit.errors import ConflictError
+from layerkit.ops import views
+from layerkit.ops.images import find_named
+
+if TYPE_CHECKING:
+    from layerkit.digest import ChainID
+    from layerkit.ops.home import Home
+    from layerkit.store.records import ImageRecord, NameRecord
+
+
+def remove_image(home: Home, text: str, *, force: bool = False) -> list[str]:
+    """Remove a name, and the image with its last name; the lines docker prints about it.
+
+    By id, all its names go, more than one only with `force`. An image that a container was made
+    from keeps its content: without `force` this is a `ConflictError`, with it only the name goes.
+    """
+    image, name = find_named(home, text)
+    names = home.store.database.names_of(image.manifest)
+    going = names if name is None else [name]
+    if name is None and len(names) > 1 and not force:
+        raise ConflictError(
+            f"cannot remove image {text}: it has {len(names)} names",
+            hint="remove the names, or all at once with -f",
+        )
+    last = len(going) == len(names)
+    used = home.store.database.containers_of(image.manifest)
+    if last and used and not force:
+        raise ConflictError(
+            f"cannot remove image {text}: container {used[0].id[:12]} was made from it",
+            hint="remove the container first",
+        )
+    gone = [image] if last and not used else []
+    home.store.remove_names([record.name for record in going], gone)
+    if gone:
+        _remove_views(home, image)
+    return [*_untagged(going, last=last), *(f"Deleted: {image.config}" for image in gone)]
+
+
+def _untagged(going: list[NameRecord], *, last: bool) -> list[str]:
+    lines = []
+    for record in going:
+        reference = references.parse(record.name)
+        lines.append(f"Untagged: {reference.familiar}")
+        if last and reference.digest is None:
+            lines.append(f"Untagged: {reference.familiar_repository}@{record.target}")
+    return lines
+
+
+def _remove_views(home: Home, image: ImageRecord) -> None:
+    kept: set[ChainID] = set()
+    for other in home.store.database.images():
+        kept.update(views.chains(other))
+    for chain in set(views.chains(image)) - kept:
+        home.views.remove(chain)

@@ -1,0 +1,44 @@
+"""Unpack: an image's tree as plain files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from layerkit.errors import UsageError
+from layerkit.ops import layers
+from layerkit.ops.images import find_image
+from layerkit.snapshot import delta, disk
+from layerkit.snapshot.overlay import open_all
+from layerkit.store import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from layerkit.ops.home import Home
+    from layerkit.snapshot.disk import Skipped
+
+
+def unpack(home: Home, text: str, directory: Path) -> Skipped:
+    """Write the root file system of an image into a new or empty directory, whiteouts applied.
+
+    Returns what could not be kept ("owner", "device", "xattr") with counts. Raises `UsageError`
+    for a directory with something in it, `NotFoundError`, `StoreError`.
+    """
+    image = find_image(home, text)
+    diff_ids = [layer.diff_id for layer in image.layers]
+    tree = layers.tree(home.store, diff_ids)
+    root = _open_empty(directory)
+    try:
+        with open_all([home.store.layers.tar(diff_id) for diff_id in diff_ids]) as tars:
+            return disk.write(root, delta.flat(tree), tars.__getitem__)
+    finally:
+        os.close(root)
+
+
+def _open_empty(directory: Path) -> int:
+    with files.guarded("write to"):
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise UsageError(f"cannot unpack to {directory}: it is not empty")
+        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

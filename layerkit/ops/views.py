@@ -1,0 +1,59 @@
+"""What a container of an image mounts, and what it is compared with.
+
+Above the image's layers lies one small layer of layerkit's own, the same for all containers of the
+image: the folders and empty files that mounts cover in every container. So they are neither in the
+image nor in a container's upper, and no diff shows them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerkit import digest as digests
+from layerkit.digest import ChainID
+from layerkit.layer import merge
+from layerkit.ops import layers
+from layerkit.tree import Entry, Kind, empty
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from layerkit.ops.home import Home
+    from layerkit.store.records import ImageRecord
+    from layerkit.store.store import Store
+    from layerkit.tree import Tree
+
+BIND_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+"""The files that every container has its own of, from outside its root file system."""
+
+_INIT_VERSION = 1
+_INIT = (
+    *(Entry(name, Kind.DIRECTORY, 0o755) for name in (b"dev", b"proc", b"sys")),
+    *(Entry(name[1:].encode(), Kind.FILE, 0o644) for name in BIND_FILES),
+)
+
+
+def lowers(home: Home, image: ImageRecord) -> tuple[Path, ...]:
+    """The read-only directories below a container's upper, top first; made when missing."""
+    diff_ids = [layer.diff_id for layer in image.layers]
+    tars = [home.store.layers.tar(diff_id) for diff_id in diff_ids]
+
+    def trees() -> list[Tree]:
+        stack = layers.stack(home.store, diff_ids)
+        return [*stack, base_tree(home.store, image, stack)]
+
+    return home.views.prepare(chains(image), trees, tars)
+
+
+def chains(image: ImageRecord) -> list[ChainID]:
+    """The names of all directories of the image's view, lowest first."""
+    below = digests.chain_ids(layer.diff_id for layer in image.layers)
+    text = f"{below[-1] if below else ''} layerkit-init {_INIT_VERSION}"
+    return [*below, ChainID(digests.of_bytes(text.encode()))]
+
+
+def base_tree(store: Store, image: ImageRecord, stack: list[Tree] | None = None) -> Tree:
+    """The tree that a new container of the image shows."""
+    if stack is None:
+        stack = layers.stack(store, [layer.diff_id for layer in image.layers])
+    return merge.apply(stack[-1] if stack else empty(), _INIT, len(image.layers))
