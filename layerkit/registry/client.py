@@ -1,0 +1,264 @@
+"""Pulling from a registry (distribution-spec "Pull"): documents whole, blobs as streams."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from layerkit import digest as digests
+from layerkit import oci
+from layerkit.errors import DocumentError, IntegrityError, UnavailableError
+from layerkit.oci import Descriptor
+from layerkit.registry import address, limits, outcome, retry
+from layerkit.registry.auth import Authenticator
+from layerkit.registry.credentials import anonymous
+from layerkit.registry.stream import BlobStream, content_range
+from layerkit.registry.transport import Transport
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+
+    from layerkit.errors import LayerkitError
+    from layerkit.reference import Reference
+    from layerkit.registry.credentials import Lookup
+    from layerkit.registry.transport import Answer
+
+_T = TypeVar("_T")
+
+# Registries answer 404 when the type they have is not listed, so all are. Schema 1 is last: it
+# gets no further than a clear error.
+_DOCUMENTS = {
+    "Accept": ", ".join((*oci.INDEX_TYPES, *oci.MANIFEST_TYPES, *oci.SCHEMA1_TYPES)),
+}
+
+
+class Client:
+    """Reads documents and blobs from registries; may be used by several threads.
+
+    `limits` is the patience of every method, also for callers that go on with a broken blob;
+    `credentials` is asked for those of a registry, `sleep` is called between attempts, `proxies`
+    and `tls` are as `Transport` has them. Every method raises `UnavailableError` after its last
+    attempt, `AuthError`, `NotFoundError`, or `RegistryError` for an answer that makes no sense.
+    """
+
+    def __init__(
+        self,
+        credentials: Lookup = anonymous,
+        limits: limits.Limits = limits.DEFAULT,
+        sleep: Callable[[float], object] = time.sleep,
+        *,
+        user_agent: str = "layerkit",
+        proxies: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.limits = limits
+        self._sleep = sleep
+        self._transport = Transport(limits, user_agent, proxies, tls)
+        self._auth = Authenticator(self._transport, credentials, limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all connections."""
+        self._transport.close()
+
+    def resolve_document(self, reference: Reference) -> tuple[Descriptor, bytes]:
+        """The manifest or index that the reference names now, by its digest if it has one.
+
+        Raises `IntegrityError` if the bytes do not have the digest of the reference.
+        """
+        what = f"manifest {reference.familiar}"
+        path = f"manifests/{reference.digest or reference.tag}"
+        announced, raw = self._repeated(
+            lambda: self._document(reference, path, what, oci.DOCUMENT_LIMIT)
+        )
+        if len(raw) > oci.DOCUMENT_LIMIT:
+            raise DocumentError(f"invalid {what}: more than {oci.DOCUMENT_LIMIT} bytes")
+        digest = reference.digest
+        if digest is not None:
+            digests.verify(what, digest, None, raw)
+        media_type = announced if _tells_a_kind(announced) else _own_media_type(raw)
+        return Descriptor(media_type, digest or digests.of_bytes(raw), len(raw)), raw
+
+    def document(self, reference: Reference, descriptor: Descriptor) -> bytes:
+        """A manifest or index by its descriptor; raises `IntegrityError` for other bytes."""
+        what = f"manifest {descriptor.digest} of {reference.familiar_repository}"
+        limit = _document_size(what, descriptor)
+        path = f"manifests/{descriptor.digest}"
+        _, raw = self._repeated(lambda: self._document(reference, path, what, limit))
+        digests.verify(what, descriptor.digest, descriptor.size, raw)
+        return raw
+
+    def blob_bytes(self, reference: Reference, descriptor: Descriptor) -> bytes:
+        """A small blob, such as a config, whole; raises `IntegrityError` for other bytes."""
+        what = _blob_name(reference, descriptor)
+        limit = _document_size(what, descriptor)
+        raw = self._repeated(lambda: self._blob_bytes(reference, descriptor, limit))
+        digests.verify(what, descriptor.digest, descriptor.size, raw)
+        return raw
+
+    def open_blob(
+        self, reference: Reference, descriptor: Descriptor, offset: int = 0
+    ) -> BlobStream:
+        """The blob's bytes from `offset` on, or from 0 if the registry cannot start there.
+
+        Only opening is tried several times: what is to be done when the stream breaks depends on
+        what became of the bytes before. The digest is not checked here.
+        """
+        what = _blob_name(reference, descriptor)
+        if not 0 <= offset <= descriptor.size:
+            raise ValueError(f"offset {offset} is not in {what} of {descriptor.size} bytes")
+        if offset == descriptor.size:
+            return BlobStream(None, what, descriptor.size, offset)
+        return self._repeated(lambda: self._open_blob(reference, descriptor, offset))
+
+    def _document(
+        self, reference: Reference, path: str, what: str, limit: int
+    ) -> tuple[str, bytes]:
+        """The announced media type and the bytes, one more than `limit` if they are too many."""
+        with self._get(reference, path, what, _DOCUMENTS) as answer:
+            raw = answer.read_past(limit)
+            media_type, _, _ = answer.header("Content-Type").partition(";")
+            return media_type.strip().lower(), raw
+
+    def _blob_bytes(self, reference: Reference, descriptor: Descriptor, limit: int) -> bytes:
+        if not descriptor.size:
+            return b""
+        with self._blob(reference, descriptor) as answer:
+            return answer.read_past(limit)
+
+    def _open_blob(self, reference: Reference, descriptor: Descriptor, offset: int) -> BlobStream:
+        what = _blob_name(reference, descriptor)
+        if offset:
+            # Closed, because some registries do not know an open end.
+            asked = {"Range": f"bytes={offset}-{descriptor.size - 1}"}
+            accepted = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+            answer = self._blob(reference, descriptor, asked, accepted)
+            if answer.status == HTTPStatus.PARTIAL_CONTENT:
+                _check_range(answer, what, offset, descriptor.size)
+                return BlobStream(answer, what, descriptor.size, offset)
+            if answer.status == HTTPStatus.OK:
+                _check_length(answer, what, descriptor.size)
+                return BlobStream(answer, what, descriptor.size, 0)
+            answer.close()  # unread: the length of a body with 416 is not always true
+        answer = self._blob(reference, descriptor)
+        _check_length(answer, what, descriptor.size)
+        return BlobStream(answer, what, descriptor.size, 0)
+
+    def _blob(
+        self,
+        reference: Reference,
+        descriptor: Descriptor,
+        headers: Mapping[str, str] | None = None,
+        also: tuple[int, ...] = (),
+    ) -> Answer:
+        what = _blob_name(reference, descriptor)
+        return self._get(reference, f"blobs/{descriptor.digest}", what, headers or {}, also)
+
+    def _get(
+        self,
+        reference: Reference,
+        path: str,
+        what: str,
+        headers: Mapping[str, str],
+        also: tuple[int, ...] = (),
+    ) -> Answer:
+        """The answer with status 200 or one of `also`, logged in if the registry wants that."""
+        url = f"{address.base_url(reference.host)}/v2/{reference.repository}/{path}"
+        sent = self._auth.known(reference)
+        answer = self._transport.get(url, _with_login(headers, sent))
+        # Where a redirect led, nobody may ask for the registry's credentials.
+        if answer.status == HTTPStatus.UNAUTHORIZED and answer.origin == address.origin(url):
+            lines = answer.header_lines("WWW-Authenticate")
+            answer.discard()
+            sent = self._auth.renewed(reference, url, lines, sent)
+            answer = self._transport.get(url, _with_login(headers, sent))
+        if answer.status == HTTPStatus.OK or answer.status in also:
+            return answer
+        with answer:
+            raise _refusal(reference, answer, what)
+
+    def _repeated(self, attempt: Callable[[], _T]) -> _T:
+        number = 0
+        while True:
+            number += 1
+            try:
+                return attempt()
+            except UnavailableError as error:
+                fraction = random.random()  # noqa: S311  no secret, only a spread
+                pause = retry.wait(number, error.retry_after, self.limits, fraction)
+                if pause is None:
+                    raise
+            self._sleep(pause)
+
+
+def _with_login(headers: Mapping[str, str], authorization: str) -> Mapping[str, str]:
+    return {**headers, "Authorization": authorization} if authorization else headers
+
+
+def _refusal(reference: Reference, answer: Answer, what: str) -> LayerkitError:
+    asked = retry.asked_wait(answer.header("Retry-After"), time.time())
+    hint = outcome.login_hint(reference.registry)
+    return outcome.refusal(answer.name, what, answer.status, answer.words(), asked, hint)
+
+
+def _blob_name(reference: Reference, descriptor: Descriptor) -> str:
+    return f"blob {descriptor.digest} of {reference.familiar_repository}"
+
+
+def _document_size(what: str, descriptor: Descriptor) -> int:
+    if descriptor.size > oci.DOCUMENT_LIMIT:
+        raise DocumentError(
+            f"invalid {what}: {descriptor.size} bytes, at most {oci.DOCUMENT_LIMIT} allowed"
+        )
+    return descriptor.size
+
+
+def _tells_a_kind(media_type: str) -> bool:
+    """Whether this is more than a file server's guess."""
+    return media_type.startswith("application/vnd.")
+
+
+def _own_media_type(raw: bytes) -> str:
+    """What the document calls itself, "" if it does not; whether that is right is seen later."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return ""
+    own = document.get("mediaType") if isinstance(document, dict) else ""
+    return own if isinstance(own, str) else ""
+
+
+def _check_range(answer: Answer, what: str, offset: int, size: int) -> None:
+    """Raise `UnavailableError` unless the answer begins at `offset` of a blob of `size` bytes."""
+    text = answer.header("Content-Range")
+    got = content_range(text)
+    if (
+        got is None
+        or got.start != offset
+        or not offset <= got.end < size
+        or got.total not in (None, size)
+    ):
+        answer.close()
+        raise UnavailableError(
+            f"{answer.name} sent the wrong part of {what}: got {outcome.clean(text)!r}, "
+            f"wanted bytes {offset}-{size - 1}/{size}"
+        )
+
+
+def _check_length(answer: Answer, what: str, size: int) -> None:
+    """Raise `IntegrityError` if the whole body is announced with another size than promised."""
+    length = answer.header("Content-Length")
+    if length.isdigit() and int(length) != size and not answer.header("Content-Encoding"):
+        answer.close()
+        raise IntegrityError(
+            f"wrong size of {what}: {answer.name} has {length} bytes, wanted {size}"
+        )

@@ -1,0 +1,169 @@
+"""What an answer, or the lack of one, means: the error to raise for it (pure).
+
+Messages name the host and never a URL, a header or the text of a library's exception, all of which
+can carry secrets. What a server writes is shortened and freed of control characters.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import unicodedata
+from http import HTTPStatus
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from typing import TYPE_CHECKING, Any
+
+import requests
+import urllib3
+
+from layerkit.errors import AuthError, NotFoundError, RegistryError, UnavailableError
+from layerkit.registry import retry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerkit.errors import LayerkitError
+    from layerkit.registry.limits import Limits
+
+FAILURES = (OSError, HTTPException, urllib3.exceptions.HTTPError)
+"""What the HTTP libraries raise instead of an answer (requests' errors are kinds of OSError)."""
+
+_REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((RemoteDisconnected,), "connection closed without an answer"),
+    ((urllib3.exceptions.ConnectTimeoutError,), "no connection within {0.connect:g} s"),
+    ((urllib3.exceptions.TimeoutError, TimeoutError), "nothing came for {0.read:g} s"),
+    ((IncompleteRead, ssl.SSLError), "connection closed too early"),
+)
+_LONGEST_TEXT = 300
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+# A connection that just ends has broken off; any other TLS error is a disagreement.
+_TLS_END = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+
+
+def clean(text: str) -> str:
+    """`text` on one line, shortened, without characters that change how a terminal shows it."""
+    seen = "".join(" " if unicodedata.category(c) in _UNSEEN else c for c in text[:10_000])
+    words = " ".join(seen.split())
+    return words if len(words) <= _LONGEST_TEXT else words[: _LONGEST_TEXT - 1] + "…"
+
+
+def login_hint(registry: str) -> str:
+    """Where credentials for `registry` come from."""
+    return (
+        f"credentials for {registry} are read from docker's config.json and podman's auth.json; "
+        f"`docker login` or `podman login` writes them there"
+    )
+
+
+def server_text(body: bytes, content_type: str) -> str:
+    """What the registry says went wrong, "" if nothing people can read (distribution-spec, "Error
+    Codes", allows any format).
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return clean(body.decode("utf-8", "replace")) if "text/plain" in content_type else ""
+    return clean("; ".join(_json_texts(document)))
+
+
+def refusal(
+    name: str, what: str, status: int, text: str, asked: float | None, hint: str = ""
+) -> LayerkitError:
+    """The error for an answer with an unwanted `status`: `name` gave it, `what` was asked for.
+
+    `text` is from `server_text`, `asked` from `retry.asked_wait`, `hint` says how to log in.
+    """
+    said = f": {text}" if text else ""
+    match status:
+        case HTTPStatus.UNAUTHORIZED:
+            return AuthError(f"{name} refuses the login for {what}{said}", hint=hint)
+        case HTTPStatus.FORBIDDEN:
+            return AuthError(f"{name} denies {what}, or it does not exist{said}", hint=hint)
+        case HTTPStatus.NOT_FOUND:
+            return NotFoundError(f"{name} has no {what}{said}")
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return _rate_limited(name, what, said, asked)
+    if retry.is_transient(status):
+        message = f"{name} cannot serve {what} now, status {status}{said}"
+        return UnavailableError(message, retry_after=asked)
+    return RegistryError(f"{name} answered {what} with status {status}{said}")
+
+
+def failure(failed: str, error: Exception, limits: Limits) -> RegistryError:
+    """The error for one of `FAILURES`; `failed` says what went wrong with whom."""
+    causes = list(_causes(error))
+    for cause in causes:
+        disagreement = _disagreement(cause)
+        if disagreement:
+            return RegistryError(f"{failed}: {disagreement}")
+    through = " (through the proxy)" if _has(causes, urllib3.exceptions.ProxyError) else ""
+    reasons = filter(None, (_reason(cause, limits) for cause in causes))
+    return UnavailableError(f"{failed}{through}: {next(reasons, 'connection failed')}")
+
+
+def _rate_limited(name: str, what: str, said: str, asked: float | None) -> UnavailableError:
+    when = "" if asked is None else f"; it asks to wait {asked:.0f} s"
+    return UnavailableError(
+        f"{name} limits the rate of requests, also for {what}{said}{when}",
+        hint="registries often grant more to users who are logged in",
+        retry_after=asked,
+    )
+
+
+def _json_texts(document: Any) -> Iterator[str]:
+    """Code and message of each error, as distribution-spec and token servers write them."""
+    if not isinstance(document, dict):
+        return
+    errors = document.get("errors")
+    for error in errors if isinstance(errors, list) else [document]:
+        if isinstance(error, dict):
+            texts = [error.get(key) for key in ("code", "message", "details", "error")]
+            yield ": ".join(text for text in texts if isinstance(text, str) and text)
+
+
+def _disagreement(cause: BaseException) -> str:
+    """Why asking again would be no use; "" if it may be."""
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({clean(cause.verify_message)})"
+        case ssl.SSLError() if not isinstance(cause, _TLS_END):
+            return f"TLS failed ({clean(cause.reason or 'unknown').replace('_', ' ').lower()})"
+        case requests.exceptions.InvalidURL() | urllib3.exceptions.LocationValueError():
+            return "not a valid host"
+        case HTTPException() if not isinstance(cause, (RemoteDisconnected, IncompleteRead)):
+            return "the answer is not HTTP"
+    return ""
+
+
+def _reason(cause: BaseException, limits: Limits) -> str:
+    """What happened, in a few words; "" for an exception that only wraps what matters."""
+    if isinstance(cause, (urllib3.exceptions.NewConnectionError, requests.RequestException)):
+        return ""
+    for kinds, text in _REASONS:
+        if isinstance(cause, kinds):
+            return text.format(limits)
+    return _os_reason(cause) if isinstance(cause, OSError) else ""
+
+
+def _os_reason(cause: OSError) -> str:
+    if cause.strerror:
+        return clean(cause.strerror).lower()
+    text = clean(str(cause))
+    return text.lower() if text.startswith("Tunnel connection failed") else ""
+
+
+def _has(causes: list[BaseException], kind: type[BaseException]) -> bool:
+    return any(isinstance(cause, kind) for cause in causes)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and all it was made from: the libraries wrap in arguments, attributes and contexts."""
+    pending: list[Any] = [error]
+    seen: set[int] = set()
+    while pending:
+        cause = pending.pop(0)
+        if not isinstance(cause, BaseException) or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        pending += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]

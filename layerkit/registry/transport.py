@@ -1,0 +1,228 @@
+"""The only HTTP code: one GET with our own rules for redirects, limits, proxies and errors.
+
+`requests` would read the environment and `~/.netrc`, carry cookies and credentials along redirects,
+read the body of a redirect whole, and rewrite URLs; all of that is switched off here.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from layerkit.errors import RegistryError
+from layerkit.registry import address, outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from layerkit.registry.limits import Limits
+
+_REDIRECTS = (
+    HTTPStatus.MOVED_PERMANENTLY,
+    HTTPStatus.FOUND,
+    HTTPStatus.SEE_OTHER,
+    HTTPStatus.TEMPORARY_REDIRECT,
+    HTTPStatus.PERMANENT_REDIRECT,
+)
+_BOUND_TO_ORIGIN = ("authorization", "cookie", "proxy-authorization")
+# More hosts than one pull meets, and more connections to each than it opens: none is thrown away.
+_HOSTS = 16
+_CONNECTIONS = 32
+
+
+class Answer:
+    """One answer whose body was not read yet; `name` says in messages who gave it.
+
+    Reading raises `UnavailableError` when the body breaks off or stalls. Close it, or read it to
+    its end, which leaves the connection for the next request.
+    """
+
+    def __init__(self, response: requests.Response, name: str, limits: Limits) -> None:
+        self._response = response
+        self._limits = limits
+        self.name = name
+        self.status: int = response.status_code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    @property
+    def origin(self) -> address.Origin:
+        """Who answered, after redirects."""
+        return address.origin(self._response.url)
+
+    def header(self, name: str) -> str:
+        """The header of this name, "" if there is none."""
+        return str(self._response.headers.get(name, ""))
+
+    def header_lines(self, name: str) -> list[str]:
+        """The header of this name line by line, as sent."""
+        return list(self._response.raw.headers.getlist(name))
+
+    def read(self, amount: int) -> bytes:
+        """The next `amount` bytes as they were sent, fewer only at the end of the body."""
+        try:
+            data: bytes = self._response.raw.read(amount, decode_content=False)
+        except outcome.FAILURES as error:
+            raise outcome.failure(f"{self.name} broke off", error, self._limits) from None
+        return data
+
+    def read_past(self, limit: int) -> bytes:
+        """The whole body; of a longer one the first `limit` bytes and one more."""
+        data = bytearray()
+        while len(data) <= limit:
+            chunk = self.read(limit + 1 - len(data))
+            if not chunk:
+                break
+            data += chunk
+        return bytes(data)
+
+    def words(self) -> str:
+        """What the answer says went wrong, "" if it says nothing or breaks off."""
+        try:
+            body = self.read_past(self._limits.error)
+        except RegistryError:
+            return ""
+        return outcome.server_text(body, self.header("Content-Type"))
+
+    def discard(self) -> None:
+        """Close, after reading a short body, so that the connection can be used again."""
+        length = self.header("Content-Length")
+        try:
+            if length.isdigit() and int(length) <= self._limits.error:
+                self.read_past(self._limits.error)
+        except RegistryError:
+            pass  # nobody wants the body; the connection is closed below
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back, or end it if the body was not read to its end."""
+        self._response.close()
+
+
+class Transport:
+    """Sends GET requests; may be used by several threads.
+
+    `proxies` has URLs for the schemes "http" and "https", and as "no_proxy" the list of hosts that
+    are asked without one; loopback always is.
+    `tls` is whom to trust, None for the certificates of the system.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        user_agent: str,
+        proxies: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._limits = limits
+        self._user_agent = user_agent
+        self._proxies = dict(proxies or {})
+        self._no_proxy = self._proxies.pop("no_proxy", "")
+        self._session = _Session(tls)
+
+    def close(self) -> None:
+        """End all connections."""
+        self._session.close()
+
+    def get(self, url: str, headers: Mapping[str, str], role: str = "registry") -> Answer:
+        """The first answer to GET `url` that is no redirect, whatever its status.
+
+        Raises `UnavailableError` without an answer, `RegistryError` for a redirect that must not be
+        followed. Credentials in `headers` reach the origin of `url` only.
+        """
+        sent = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **headers}
+        first = name = f"{role} {address.origin(url).name}"
+        for _ in range(self._limits.redirects + 1):
+            answer = self._send(url, sent, name)
+            if answer.status not in _REDIRECTS:
+                return answer
+            answer.discard()
+            before, url = url, _target(url, answer)
+            if address.origin(url) != address.origin(before):
+                sent = {key: sent[key] for key in sent if key.lower() not in _BOUND_TO_ORIGIN}
+                name = f"{address.origin(url).name} (redirected from {first})"
+        raise RegistryError(f"{first} redirects more than {self._limits.redirects} times")
+
+    def _send(self, url: str, headers: Mapping[str, str], name: str) -> Answer:
+        direct = address.goes_direct(address.origin(url), self._no_proxy)
+        try:
+            request = requests.Request("GET", url, headers=headers).prepare()
+            request.url = url  # prepare() rewrites escapes, and a signature may cover them
+            response = self._session.send(
+                request,
+                stream=True,
+                allow_redirects=False,
+                timeout=(self._limits.connect, self._limits.read),
+                proxies={} if direct else self._proxies,
+            )
+        except outcome.FAILURES as error:
+            raise outcome.failure(f"cannot reach {name}", error, self._limits) from None
+        return Answer(response, name, self._limits)
+
+
+def _target(url: str, answer: Answer) -> str:
+    try:
+        return address.follow(url, answer.header("Location"))
+    except ValueError as error:
+        reason = outcome.clean(str(error))
+        raise RegistryError(f"refused a redirect of {answer.name}: {reason}") from None
+
+
+class _Session(requests.Session):
+    """A session that reads no environment, keeps no cookies and knows nothing of redirects.
+
+    So a request changes nothing in it but the connection pools, which have their own locks.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.mount("http://", HTTPAdapter(_HOSTS, _CONNECTIONS))
+        self._tls = tls
+        self._lock = threading.Lock()
+        del self.adapters["https://"]
+
+    def get_adapter(self, url: str) -> Any:
+        """The adapter for `url`; the one for TLS is made when first wanted (40 ms of loading)."""
+        with self._lock:
+            if url.startswith("https://") and "https://" not in self.adapters:
+                self.mount("https://", _TLSAdapter(self._tls or _system_trust()))
+            return super().get_adapter(url)
+
+    def get_redirect_target(self, _resp: requests.Response) -> None:
+        """No target: `send` would read the redirect's body, however long, to look ahead."""
+
+
+class _TLSAdapter(HTTPAdapter):
+    """Trusts what one TLS context trusts, instead of the list of certificates in `certifi`."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        super().__init__(_HOSTS, _CONNECTIONS)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._tls, **kwargs)
+
+    def cert_verify(self, *_args: Any) -> None:
+        """Leave the connection alone: its context verifies already."""
+
+
+def _system_trust() -> ssl.SSLContext:
+    paths = ssl.get_default_verify_paths()
+    bundled = None if paths.cafile or paths.capath else DEFAULT_CA_BUNDLE_PATH
+    return ssl.create_default_context(cafile=bundled)

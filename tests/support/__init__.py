@@ -1,0 +1,1 @@
+"""What several tests share: archives and trees in a few words, registries, images."""
