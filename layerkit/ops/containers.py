@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from layerkit.ops.home import Home
     from layerkit.store.records import ImageRecord
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _FIRST = "amber bold brisk calm clever eager fair gentle keen lively lucid nimble proud quiet swift"
 _SECOND = (
     "basalt chalk clay flint gneiss granite jasper lias marl marble onyx quartz shale slate tuff"
@@ -76,7 +76,7 @@ def create(
     """
     if name is not None and _NAME.fullmatch(name) is None:
         raise UsageError(
-            f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', at least two"
+            f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
         )
     folder = home.containers / container_id
     with files.guarded("make container"):

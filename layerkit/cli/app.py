@@ -1,0 +1,152 @@
+"""The program's commands and global options; a command's module is loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from layerkit import __version__
+from layerkit.cli import environment, output
+from layerkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from layerkit.ops.home import Home
+
+NAME = "layerkit"
+COMMANDS = {
+    "pull": "Download images from a registry",
+    "images": "List images",
+    "inspect": "Show what is known about images and containers",
+    "history": "Show the history of an image",
+    "tag": "Give an image one more name",
+    "rmi": "Remove images",
+    "unpack": "Write the root file system of an image into a directory",
+    "load": "Load images from an archive or an OCI layout directory",
+    "run": "Create and run a new container from an image",
+    "diff": "Show what a container changed in its file system",
+    "version": "Show the versions of layerkit and of what it runs on",
+    "completion": "Print the script that completes layerkit's commands in a shell",
+}
+"""Each command with its help; the module of the same name beside this one has it as `command`."""
+
+FAILURE_CODES = {"run": 125}
+"""Commands whose exit code is that of another program, and the code that says it was not that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The global options; `progress` is a mode of `layerkit.cli.progress`."""
+
+    root: Path
+    driver: str
+    progress: str
+    debug: bool
+
+    def open_home(self) -> Home:
+        """The state directory, to be closed by `with`; raises `StoreError`."""
+        from layerkit.ops.home import Home  # noqa: PLC0415  not for --help
+
+        return Home(self.root)
+
+
+class LazyGroup(click.Group):
+    """The commands of `COMMANDS`, known by name and help without being loaded."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, loaded now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"layerkit.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name; raises `UsageError` for one that is not there."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            similar = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean: {NAME} {similar[0]}" if similar else f"see: {NAME} --help"
+            raise UsageError(f"no such command: {args[0]}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: object) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from layerkit.ops.version import commit  # noqa: PLC0415  reading package metadata is slow
+
+    output.line(f"{NAME} version {__version__}, build {commit()}")
+    ctx.exit()
+
+
+@click.group(
+    NAME,
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"max_content_width": 100},
+    help="Pull, keep, inspect, run and compare container images, without a daemon.",
+)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"State directory (default: LAYERKIT_ROOT, else {environment.SYSTEM_ROOT} for root and "
+    "the user's data directory for others).",
+)
+@click.option(
+    "--driver",
+    type=click.Choice(["auto", "overlay"]),
+    default="auto",
+    help="How a container sees the layers of its image.",
+)
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "plain", "json", "none"]),
+    default="auto",
+    help="How progress is shown on stderr; auto draws bars on a terminal.",
+)
+@click.option("--debug", is_flag=True, help="Show where an error comes from.")
+@click.option(
+    "-v",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+@click.pass_context
+def group(
+    ctx: click.Context,
+    root: Path | None,
+    driver: str,
+    progress: str,
+    debug: bool,  # noqa: FBT001  click passes it by name
+) -> None:
+    """Keep the global options for the command; without a command, show the help."""
+    ctx.obj = Settings(environment.state_root(root), driver, progress, debug)
+    if ctx.invoked_subcommand is None:
+        output.line(ctx.get_help())
+
+
+def complete(instruction: str) -> int:
+    """Answer a shell that asks how a command line goes on."""
+    from layerkit.cli.completion import answer  # noqa: PLC0415  only here
+
+    return answer(group, instruction)

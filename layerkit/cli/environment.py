@@ -1,0 +1,126 @@
+"""The only reader of the environment: state directory, credentials, proxies, terminal, machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from layerkit import platforms
+from layerkit.errors import UsageError
+from layerkit.oci import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerkit.ops.connect import Client
+
+SYSTEM_ROOT = Path("/var/lib/layerkit")
+COMPLETION_VARIABLE = "_LAYERKIT_COMPLETE"
+
+_CREDENTIALS_LIMIT = 1 << 20  # bytes; such files have a few hundred
+
+
+def state_root(option: Path | None) -> Path:
+    """The state directory: as the option says, else LAYERKIT_ROOT, else the user's usual place."""
+    if option is not None:
+        return option.absolute()
+    if named := os.environ.get("LAYERKIT_ROOT"):
+        return Path(named).absolute()
+    if os.geteuid() == 0:
+        return SYSTEM_ROOT
+    import platformdirs  # noqa: PLC0415  only here
+
+    return platformdirs.user_data_path("layerkit")
+
+
+def host_platform() -> Platform:
+    """What this machine runs."""
+    uname = os.uname()
+    return platforms.normalize(Platform(uname.sysname, uname.machine))
+
+
+def client() -> Client:
+    """A client for registries, with the user's credentials and proxies; to be closed by `with`.
+
+    Raises `UsageError` for a file of credentials that is none.
+    """
+    from layerkit.ops.connect import connect  # noqa: PLC0415  loads what speaks HTTP
+
+    return connect(credential_files(), proxies())
+
+
+def credential_files() -> list[tuple[str, str]]:
+    """Path and text of each file of credentials that can be read; the first has the last word.
+
+    The order: REGISTRY_AUTH_FILE, as it names one file; docker's `config.json`; podman's
+    `auth.json`, first the one that ends with the session. Raises `UsageError` for a file that is
+    too large or no text.
+    """
+    files = []
+    for path in _credential_paths():
+        try:
+            with path.open("rb") as file:
+                data = file.read(_CREDENTIALS_LIMIT + 1)
+        except OSError:
+            continue
+        files.append((str(path), _text(path, data)))
+    return files
+
+
+def _credential_paths() -> Iterator[Path]:
+    if named := os.environ.get("REGISTRY_AUTH_FILE"):
+        yield Path(named)
+    yield _folder("DOCKER_CONFIG", "~/.docker") / "config.json"
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime) / "containers/auth.json"
+    yield _folder("XDG_CONFIG_HOME", "~/.config") / "containers/auth.json"
+
+
+def _folder(variable: str, usual: str) -> Path:
+    return Path(os.environ.get(variable) or os.path.expanduser(usual))
+
+
+def _text(path: Path, data: bytes) -> str:
+    what = f"cannot read credentials in {path}"
+    if len(data) > _CREDENTIALS_LIMIT:
+        raise UsageError(f"{what}: more than {_CREDENTIALS_LIMIT} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{what}: not UTF-8") from None
+
+
+def proxies() -> dict[str, str]:
+    """The proxy's URL for each of "http" and "https", and as "no_proxy" the hosts without one."""
+    found = {}
+    for key, variable in (
+        ("http", "HTTP_PROXY"),
+        ("https", "HTTPS_PROXY"),
+        ("no_proxy", "NO_PROXY"),
+    ):
+        if value := os.environ.get(variable) or os.environ.get(variable.lower()):
+            found[key] = value
+    return found
+
+
+def passed_on(variable: str) -> str:
+    """`KEY=VALUE` as it is; a mere `KEY` with our value, and alone where we have none."""
+    value = None if "=" in variable else os.environ.get(variable)
+    return variable if value is None else f"{variable}={value}"
+
+
+def animates(stream: IO[str]) -> bool:
+    """Whether something that moves may be drawn on `stream`."""
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and stream.isatty()
+
+
+def completion() -> str:
+    """What the shell wants to know instead of running a command; "" if nothing."""
+    return os.environ.get(COMPLETION_VARIABLE, "")
+
+
+def completion_line() -> str:
+    """The command line up to the cursor, as the script for bash hands it over."""
+    return os.environ.get("COMP_LINE", "")

@@ -1,0 +1,91 @@
+"""`layerkit run`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from layerkit.cli import environment, output
+from layerkit.cli.completion import complete_images
+from layerkit.cli.pull import pull_missing
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from layerkit.cli.app import Settings
+    from layerkit.ops.home import Home
+    from layerkit.store.records import ImageRecord
+
+
+@click.command("run", context_settings={"allow_interspersed_args": False})
+@click.argument("image", shell_complete=complete_images)
+@click.argument("command_line", metavar="[COMMAND] [ARG...]", nargs=-1, type=click.UNPROCESSED)
+@click.option("-i", "--interactive", is_flag=True, help="Give the container our standard input.")
+@click.option("-t", "--tty", is_flag=True, help="Give the container a terminal.")
+@click.option("--rm", "remove", is_flag=True, help="Remove the container when it ends.")
+@click.option("--name", metavar="NAME", help="Name of the container (default: a random one).")
+@click.option(
+    "-e", "--env", multiple=True, metavar="KEY[=VALUE]", help="Set a variable, or pass ours on."
+)
+@click.option("-w", "--workdir", metavar="DIR", help="Working directory of the command.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number to run as.")
+@click.option("-h", "--hostname", metavar="NAME", help="Host name of the container.")
+@click.option("--entrypoint", metavar="PROGRAM", help="Run this instead of the image's entrypoint.")
+@click.option(
+    "--network",
+    type=click.Choice(["none", "host"]),
+    default="none",
+    help="A network of its own with loopback alone, or that of the host.",
+)
+@click.pass_obj
+def command(  # noqa: PLR0913  docker run has these options
+    settings: Settings,
+    image: str,
+    command_line: tuple[str, ...],
+    *,
+    interactive: bool,
+    tty: bool,
+    remove: bool,
+    name: str | None,
+    env: tuple[str, ...],
+    workdir: str | None,
+    user: str | None,
+    hostname: str | None,
+    entrypoint: str | None,
+    network: Literal["none", "host"],
+) -> int:
+    """Create and run a new container from an image.
+
+    Needs root. The exit code is that of the command.
+    """
+    from layerkit.ops.run import RunOptions, Stdio, run  # noqa: PLC0415  not for --help
+
+    options = RunOptions(
+        image=image,
+        command=command_line,
+        name=name,
+        entrypoint=entrypoint,
+        env=tuple(map(environment.passed_on, env)),
+        workdir=workdir,
+        user=user,
+        hostname=hostname,
+        tty=tty,
+        remove=remove,
+        network=network,
+    )
+    stdio = Stdio(sys.stdin.fileno() if interactive else None, 1, 2)
+    with settings.open_home() as home:
+        status = run(
+            home,
+            options,
+            stdio=stdio,
+            pull=lambda text: _pull(settings, home, text),
+            explain=output.aside if settings.debug else None,
+        )
+    return status.shell_code
+
+
+def _pull(settings: Settings, home: Home, text: str) -> ImageRecord:
+    return pull_missing(settings, home, text).image

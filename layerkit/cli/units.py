@@ -1,0 +1,73 @@
+"""Sizes and times as docker prints them (its go-units), computed from values alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_DAY = 24
+
+
+def human_size(size: int) -> str:
+    """Bytes with 3 significant digits: `203MB`; docker's `1e+03kB` is `1MB` here."""
+    number = float(size)
+    for unit in _UNITS[:-1]:
+        if float(f"{number:.3g}") < 1000:  # noqa: PLR2004
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g}{_UNITS[-1]}"
+
+
+def human_duration(duration: timedelta) -> str:
+    """A span in its largest fitting unit: `4 weeks`, `About an hour`."""
+    total = duration.total_seconds()
+    seconds, minutes, hours = int(total), int(total / 60), int(total / 3600 + 0.5)
+    steps = (
+        (seconds < 1, "Less than a second"),
+        (seconds == 1, "1 second"),
+        (seconds < 60, f"{seconds} seconds"),  # noqa: PLR2004
+        (minutes == 1, "About a minute"),
+        (minutes < 60, f"{minutes} minutes"),  # noqa: PLR2004
+        (hours == 1, "About an hour"),
+        (hours < 2 * _DAY, f"{hours} hours"),
+        (hours < 14 * _DAY, f"{hours // _DAY} days"),
+        (hours < 60 * _DAY, f"{hours // (7 * _DAY)} weeks"),
+        (hours < 730 * _DAY, f"{hours // (30 * _DAY)} months"),
+    )
+    years = f"{int(total / 3600) // (365 * _DAY)} years"
+    return next((text for fits, text in steps if fits), years)
+
+
+def parse_time(text: str) -> datetime | None:
+    """The time that RFC 3339 `text` spells, None if it is none; UTC where it names no zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def ago(text: str, now: datetime) -> str:
+    """How long before `now` RFC 3339 `text` was: `4 weeks ago`, `N/A` if it is no time."""
+    time = parse_time(text)
+    return "N/A" if time is None else f"{human_duration(now - time)} ago"
+
+
+def local_time(text: str) -> str:
+    """RFC 3339 `text` in this zone as docker lists it: `2020-11-14 00:20:04 +0000 UTC`."""
+    time = _local(text)
+    return "N/A" if time is None else time.strftime("%Y-%m-%d %H:%M:%S %z %Z")
+
+
+def rfc3339(text: str) -> str:
+    """RFC 3339 `text` in this zone, in whole seconds: `2020-11-14T00:20:04Z`."""
+    time = _local(text)
+    return "N/A" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _local(text: str) -> datetime | None:
+    time = parse_time(text)
+    try:
+        return None if time is None else time.astimezone()
+    except (OverflowError, OSError, ValueError):  # a year that this zone does not reach
+        return time

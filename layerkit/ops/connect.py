@@ -1,0 +1,21 @@
+"""Connect: a client for registries, from what the caller found in its configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerkit.registry import Client, from_documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Client", "connect"]
+
+
+def connect(credentials: Iterable[tuple[str, str]], proxies: Mapping[str, str]) -> Client:
+    """A client with the credentials in these files (path and text; the first has the last word).
+
+    `proxies` has URLs for the schemes "http" and "https". Raises `UsageError` for a file that has
+    no credentials in the form docker writes them.
+    """
+    return Client(from_documents(credentials), proxies=proxies)
