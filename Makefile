@@ -1,0 +1,38 @@
+# Every target sets up what it needs; `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+# What the tests and the demo compare layerkit with, or build images with.
+DEBIAN_PACKAGES := attr busybox-static docker-registry e2fsprogs libcap2-bin mmdebstrap mount skopeo umoci
+PYTHON := .venv/bin/python
+# make test ARGS="--long -k registry" hands these to pytest.
+ARGS :=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## the virtual environment in .venv and, as root, the Debian packages the tests use
+	@scripts/debian-packages $(DEBIAN_PACKAGES)
+
+demo: setup ## pull, look, run, change and compare, each command shown with its output
+	@$(PYTHON) scripts/demo.py
+
+test: setup lint ## linters, types and all tests
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: .venv/ready ## linters and types only
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+format: .venv/ready ## the code as the formatter writes it
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+clean: ## the checkout without what the targets above made
+	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/ready: pyproject.toml scripts/setup-python
+	@scripts/setup-python
