@@ -1,0 +1,287 @@
+"""The Linux system calls that the standard library lacks, by ctypes; the only module with ctypes.
+
+Every wrapper raises `OSError(errno, text, what)`; paths are `str` as `os` takes them, and every
+file descriptor returned is close-on-exec. What is here needs Linux 5.12 (`mount_setattr`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from ctypes import c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MS_SLAVE = 0x80000
+MNT_DETACH = 2
+
+MOUNT_ATTR_RDONLY = 0x01
+MOUNT_ATTR_NOSUID = 0x02
+MOUNT_ATTR_NODEV = 0x04
+MOUNT_ATTR_NOEXEC = 0x08
+MOUNT_ATTR_STRICTATIME = 0x20
+
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+MFD_EXEC = 0x10
+
+# asm-generic numbers; mips, powerpc and sparc have others.
+TIOCSPTLCK = 0x40045431
+TIOCGPTPEER = 0x5441
+
+_FSCONFIG_SET_FLAG = 0
+_FSCONFIG_SET_STRING = 1
+_FSCONFIG_CMD_CREATE = 6
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 0x04
+_MOVE_MOUNT_T_EMPTY_PATH = 0x40
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_KEEPCAPS = 8
+_PR_CAPBSET_READ = 23
+_PR_CAPBSET_DROP = 24
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_LINUX_CAPABILITY_VERSION_3 = 0x20080522
+
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+# keyctl is older than the common numbering of system calls.
+_KEYCTL = {
+    "aarch64": 219,
+    "armv7l": 311,
+    "i686": 288,
+    "loongarch64": 219,
+    "ppc64le": 271,
+    "riscv64": 219,
+    "s390x": 280,
+    "x86_64": 250,
+}
+# Calls since 5.1 have one number everywhere, counted from another base on these.
+_BASE = {"alpha": 110, "mips": 4000, "mips64": 5000}
+
+_MACHINE = os.uname().machine
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = [
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    ]
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    ]
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", c_int)]
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = [
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    ]
+
+
+def _function(name: str, *argtypes: Any) -> Callable[..., int]:
+    function = getattr(_libc, name)
+    function.argtypes = argtypes
+    function.restype = c_int
+    return function  # type: ignore[no-any-return]
+
+
+def _syscall(number: int, *argtypes: Any) -> Callable[..., int]:
+    """The system call as a typed function of its own: musl has no wrapper for the newer ones."""
+    prototype = ctypes.CFUNCTYPE(c_long, c_long, *argtypes, use_errno=True)
+    return functools.partial(prototype(("syscall", _libc)), _BASE.get(_MACHINE, 0) + number)
+
+
+_mount = _function("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
+_umount2 = _function("umount2", c_char_p, c_int)
+_unshare = _function("unshare", c_int)
+_pivot_root = _function("pivot_root", c_char_p, c_char_p)
+_prctl = _function("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
+_capset = _function("capset", c_void_p, c_void_p)
+_open_tree = _syscall(428, c_int, c_char_p, c_uint)
+_move_mount = _syscall(429, c_int, c_char_p, c_int, c_char_p, c_uint)
+_fsopen = _syscall(430, c_char_p, c_uint)
+_fsconfig = _syscall(431, c_int, c_uint, c_char_p, c_char_p, c_int)
+_fsmount = _syscall(432, c_int, c_uint, c_uint)
+_close_range = _syscall(436, c_uint, c_uint, c_uint)
+_openat2 = _syscall(437, c_int, c_char_p, c_void_p, ctypes.c_size_t)
+_mount_setattr = _syscall(442, c_int, c_char_p, c_uint, c_void_p, ctypes.c_size_t)
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
+    return result
+
+
+def _optional(text: str | None) -> bytes | None:
+    return None if text is None else os.fsencode(text)
+
+
+def mount(
+    source: str | None, target: str, fstype: str | None, flags: int, data: str | None = None
+) -> None:
+    """Mount by the options in `data`, of which the kernel reads at most 4095 bytes."""
+    arguments = (_optional(source), os.fsencode(target), _optional(fstype), flags, _optional(data))
+    _checked(_mount(*arguments), target)
+
+
+def umount2(target: str, flags: int) -> None:
+    """Unmount what is mounted on `target`."""
+    _checked(_umount2(os.fsencode(target), flags), target)
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces in `flags` for new ones."""
+    _checked(_unshare(flags), "unshare")
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """Change the root of this mount namespace, the old one moving to `put_old`."""
+    _checked(_pivot_root(os.fsencode(new_root), os.fsencode(put_old)), new_root)
+
+
+def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
+    """The file at `path` below the `directory` descriptor, looked up by the rules in `resolve`."""
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    size = ctypes.sizeof(how)
+    return _checked(_openat2(directory, os.fsencode(path), ctypes.byref(how), size), path)
+
+
+def close_range(first: int, last: int = 0xFFFFFFFF) -> None:
+    """Close every descriptor from `first` to `last`, both included."""
+    _checked(_close_range(first, last, 0), "close_range")
+
+
+def close_others(keep: Iterable[int]) -> None:
+    """Close every descriptor that is not in `keep`."""
+    first = 0
+    for descriptor in sorted(set(keep)):
+        if descriptor > first:
+            close_range(first, descriptor - 1)
+        first = descriptor + 1
+    close_range(first)
+
+
+def open_tree(directory: int, path: str, flags: int = 0) -> int:
+    """A detached copy of the mount at `path` (or of `directory` itself, with AT_EMPTY_PATH)."""
+    flags |= _OPEN_TREE_CLONE | os.O_CLOEXEC
+    return _checked(_open_tree(directory, os.fsencode(path), flags), path)
+
+
+def move_mount(tree: int, target: int) -> None:
+    """Attach the detached mount `tree` on what the descriptor `target` is."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH
+    _checked(_move_mount(tree, b"", target, b"", flags), "move_mount")
+
+
+def mount_setattr(tree: int, attributes: int, flags: int = 0, propagation: int = 0) -> None:
+    """Set MOUNT_ATTR_ bits, and an MS_ propagation if any, on the mount of the descriptor `tree`."""
+    wanted = _MountAttr(attr_set=attributes, propagation=propagation)
+    size = ctypes.sizeof(wanted)
+    result = _mount_setattr(tree, b"", flags | AT_EMPTY_PATH, ctypes.byref(wanted), size)
+    _checked(result, "mount_setattr")
+
+
+def fsopen(fstype: str) -> int:
+    """A context in which a file system of this type is set up (fsopen(2))."""
+    return _checked(_fsopen(os.fsencode(fstype), 1), fstype)
+
+
+def fsconfig(context: int, key: str, value: str | None = None) -> None:
+    """Set one option of the context: a string of at most 255 bytes, or without it a flag."""
+    command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
+    _explained(context, _fsconfig(context, command, os.fsencode(key), _optional(value), 0), key)
+
+
+def fscreate(context: int, attributes: int = 0) -> int:
+    """The file system of the context as a detached mount with these MOUNT_ATTR_ bits."""
+    _explained(context, _fsconfig(context, _FSCONFIG_CMD_CREATE, None, None, 0), "create")
+    return _checked(_fsmount(context, 1, attributes), "fsmount")
+
+
+def _explained(context: int, result: int, what: str) -> None:
+    """As `_checked`, with the kernel's own words about the context where it has any."""
+    if result >= 0:
+        return
+    number = ctypes.get_errno()
+    try:
+        said = os.read(context, 1024).decode("utf-8", "replace").removeprefix("e ").strip()
+    except OSError:  # ENODATA: nothing was logged
+        said = ""
+    raise OSError(number, os.strerror(number) + (f" ({said})" if said else ""), what)
+
+
+def set_parent_death_signal(number: int) -> None:
+    """Get signal `number` when the parent dies; a change of user or capabilities forgets it."""
+    _checked(_prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "PR_SET_PDEATHSIG")
+
+
+def set_undumpable() -> None:
+    """Keep other processes out of this one's memory, files and /proc entries, until execve."""
+    _checked(_prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "PR_SET_DUMPABLE")
+
+
+def keep_capabilities(*, keep: bool) -> None:
+    """Whether the permitted capabilities survive a change from uid 0 to another."""
+    _checked(_prctl(_PR_SET_KEEPCAPS, int(keep), 0, 0, 0), "PR_SET_KEEPCAPS")
+
+
+def bound_capabilities(mask: int) -> None:
+    """Drop every capability outside of `mask` from the bounding set."""
+    number = 0
+    while _prctl(_PR_CAPBSET_READ, number, 0, 0, 0) >= 0:  # fails behind the kernel's last one
+        if not mask >> number & 1:
+            _checked(_prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "PR_CAPBSET_DROP")
+        number += 1
+
+
+def set_capabilities(mask: int) -> None:
+    """Make permitted and effective exactly `mask`, inheritable and ambient empty."""
+    header = _CapHeader(_LINUX_CAPABILITY_VERSION_3, 0)
+    words = (mask & 0xFFFFFFFF, mask >> 32)
+    data = (_CapData * 2)(*(_CapData(word, word, 0) for word in words))
+    _checked(_capset(ctypes.byref(header), ctypes.byref(data)), "capset")
+    _checked(_prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
+
+
+def join_new_keyring() -> None:
+    """Leave the session keyring of the caller for a new, empty one; nothing where it is unknown."""
+    number = _KEYCTL.get(_MACHINE)
+    if number is not None:
+        keyctl = _syscall(number, c_int, c_char_p)
+        _checked(keyctl(_KEYCTL_JOIN_SESSION_KEYRING, None), "keyctl")

@@ -1,0 +1,86 @@
+"""What the two processes of a container tell the one that started it, one message a packet.
+
+The channel is a SOCK_SEQPACKET socket pair, so a message is read whole or not at all. Its end says
+that the program runs: execve closes the last descriptor of the container's side.
+"""
+
+from __future__ import annotations
+
+import array  # noqa: F401  the socket module would load it when it is too late
+import json
+import socket
+from dataclasses import asdict, dataclass
+from typing import TypeAlias
+
+from layerkit.sandbox import trampoline
+
+PACKET_LIMIT = 65536
+_TEXT_LIMIT = 2048  # characters, of up to twelve bytes each in JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """The first process of the container has this pid on the host; a pidfd of it comes along."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The container's terminal is there; the descriptor of its master comes along."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why there is no container; `step` is empty where the text says it all."""
+
+    step: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotExecuted:
+    """The program was not executed, for the reason that the errno `number` says.
+
+    `found` tells that its file is there: with ENOENT, something that it needs is not.
+    """
+
+    number: int
+    found: bool
+
+
+Message: TypeAlias = Forked | Opened | Failed | NotExecuted
+
+_KINDS: dict[str, type[Message]] = {
+    kind.__name__: kind for kind in (Forked, Opened, Failed, NotExecuted)
+}
+
+
+def encode(message: Message) -> bytes:
+    """The message as one packet."""
+    fields = asdict(message)
+    for key, value in fields.items():
+        if isinstance(value, str):
+            fields[key] = value[:_TEXT_LIMIT]
+    return json.dumps({"kind": type(message).__name__, **fields}).encode("ascii")
+
+
+def decode(packet: bytes) -> Message:
+    """The message that `packet` is."""
+    number = trampoline.why(packet)
+    if number is not None:
+        return NotExecuted(number, found=True)
+    fields = json.loads(packet)
+    return _KINDS[fields.pop("kind")](**fields)
+
+
+def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
+    """The next message with its descriptors (close-on-exec), None at the end."""
+    flags = socket.MSG_CMSG_CLOEXEC
+    packet, descriptors, _, _ = socket.recv_fds(channel, PACKET_LIMIT, 1, flags)
+    return (decode(packet), descriptors) if packet else None
+
+
+def send(channel: socket.socket, message: Message, *descriptors: int) -> None:
+    """Send the message, and the descriptors with it."""
+    socket.send_fds(channel, [encode(message)], descriptors)

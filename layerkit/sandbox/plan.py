@@ -1,0 +1,128 @@
+"""The start of a container as data: what the first process does before it becomes the program. Pure.
+
+The order keeps the image out of the host. The root is changed before anything is mounted, so every
+path means the container's own files, and the old root is detached only after proc and sysfs are
+there, because a user namespace may mount them only while others of their kind are visible. The
+capabilities go last, and the descriptors with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerkit.sandbox import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerkit.sandbox.spec import SandboxSpec
+    from layerkit.sandbox.steps import Step
+
+_SAFE = ("nosuid", "nodev", "noexec")
+_SHM_SIZE = 64 << 20
+
+_DEVICES = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
+# docker daemon/pkg/oci/defaults.go
+_READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/sys/devices/system/cpu/cpu*/thermal_throttle",
+)
+# In a network of its own every user may bind the low ports and ping, as in docker.
+_NETWORK_SYSCTLS = (
+    ("net.ipv4.ping_group_range", "0 2147483647"),
+    ("net.ipv4.ip_unprivileged_port_start", "0"),
+)
+
+
+def plan(spec: SandboxSpec) -> tuple[Step, ...]:
+    """What to do, in this order, to start the container of `spec`."""
+    return (
+        *_leave_the_host(spec),
+        *_mount_kernel_file_systems(),
+        steps.DetachOldRoot(),
+        *_fill_dev(),
+        *_configure(spec),
+        *_become_the_process(spec),
+    )
+
+
+def _leave_the_host(spec: SandboxSpec) -> Iterator[Step]:
+    network = spec.network != "host"
+    yield steps.Unshare(("mount", "uts", "ipc", *(("network",) if network else ())))
+    yield steps.NewKeyring()
+    if network:
+        yield steps.LoopbackUp()
+    yield steps.IsolateMounts()
+    yield from map(steps.HoldBind, spec.binds)
+    mountpoint = spec.root.upper or spec.root.lowers[0]
+    yield steps.MountOverlay(spec.root, mountpoint)
+    yield steps.PivotRoot(mountpoint)
+
+
+def _mount_kernel_file_systems() -> Iterator[Step]:
+    yield steps.MountFs("proc", "/proc", _SAFE)
+    dev_options = (("mode", "755"), ("size", "65536k"))
+    yield steps.MountFs("tmpfs", "/dev", ("nosuid", "strictatime"), dev_options)
+    for name in ("pts", "shm", "mqueue"):
+        yield steps.MakeDirectory(f"/dev/{name}")
+    pts_options = (("newinstance", None), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5"))
+    yield steps.MountFs("devpts", "/dev/pts", ("nosuid", "noexec"), pts_options)
+    shm_options = (("mode", "1777"), ("size", str(_SHM_SIZE)))
+    yield steps.MountFs("tmpfs", "/dev/shm", _SAFE, shm_options)  # noqa: S108  the container's
+    yield steps.MountFs("mqueue", "/dev/mqueue", _SAFE)
+    yield steps.MountFs("sysfs", "/sys", (*_SAFE, "ro"))
+
+
+def _fill_dev() -> Iterator[Step]:
+    for name, major, minor in _DEVICES:
+        yield steps.MakeDevice(f"/dev/{name}", major, minor)
+    yield steps.Symlink("/dev/fd", "/proc/self/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        yield steps.Symlink(f"/dev/{name}", f"/proc/self/fd/{number}")
+    yield steps.Symlink("/dev/ptmx", "pts/ptmx")
+    yield steps.Symlink("/dev/core", "/proc/kcore", needs="/proc/kcore")
+
+
+def _configure(spec: SandboxSpec) -> Iterator[Step]:
+    if spec.network != "host":
+        for name, value in _NETWORK_SYSCTLS:
+            yield steps.Sysctl(name, value)
+    yield from map(steps.AttachBind, spec.binds)
+    yield from map(steps.ReadonlyPath, _READONLY)
+    yield from map(steps.MaskPath, _MASKED)
+    yield steps.SetHostname(spec.hostname)
+    yield steps.SetUmask(0o022)
+    yield steps.MakeWorkdir(spec.process.cwd)
+    if spec.readonly_root:
+        yield steps.ReadonlyRoot()
+
+
+def _become_the_process(spec: SandboxSpec) -> Iterator[Step]:
+    yield steps.FindUser(spec.process.user)
+    yield steps.OpenTerminal() if spec.terminal else steps.OpenStreams()
+    yield steps.EnterWorkdir(spec.process.cwd)
+    yield steps.BoundCapabilities(spec.capabilities)
+    yield steps.BecomeUser()
+    yield steps.SetCapabilities(spec.capabilities)
+    yield steps.CheckWorkdir(spec.process.cwd)
+    yield steps.CloseFiles()
+    yield steps.Execute(spec.process)

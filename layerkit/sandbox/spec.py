@@ -1,0 +1,135 @@
+"""What a container is to be: its process from the image's config and the user's wishes, by docker's
+rules, and the world around it. Pure.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from layerkit.errors import SandboxError, UsageError
+from layerkit.sandbox.capabilities import DOCKER_CAPABILITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from layerkit.mount import BindMount, OverlayMount
+    from layerkit.oci import RuntimeConfig
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the user wants other than the image says.
+
+    `entrypoint` is None where the user did not speak of it; `()` or `("",)` clears the image's.
+    An `env` entry without `=` takes the variable away. `workdir` and `user` None or empty: as the image.
+    """
+
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    workdir: str | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """The first process: `env` as `KEY=value` (HOME comes later, from the container's passwd),
+    `cwd` absolute, `user` as `[user|uid][:group|gid]` or empty for root.
+    """
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str = "/"
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """A container to start.
+
+    `root` needs an `upper`. `binds` are attached in their order, on targets that exist in the root.
+    """
+
+    root: OverlayMount
+    process: ProcessSpec
+    hostname: str
+    terminal: bool = False
+    network: Literal["none", "host"] = "none"
+    binds: tuple[BindMount, ...] = ()
+    capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
+    readonly_root: bool = False
+
+
+def process_spec(
+    runtime: RuntimeConfig, overrides: Overrides, *, hostname: str, terminal: bool
+) -> ProcessSpec:
+    """The process that docker would start for this image and these wishes.
+
+    Raises `UsageError` for a wish that makes no sense, `SandboxError` where there is nothing to
+    run or the image asks for what no process can have.
+    """
+    spec = ProcessSpec(
+        args=_arguments(runtime, overrides),
+        env=_environment(runtime.env, overrides.env, hostname=hostname, terminal=terminal),
+        cwd=_workdir(runtime, overrides),
+        user=overrides.user or runtime.user,
+    )
+    _refuse_unspeakable((*spec.args, *spec.env, spec.cwd, spec.user))
+    return spec
+
+
+def _arguments(runtime: RuntimeConfig, overrides: Overrides) -> tuple[str, ...]:
+    """Entrypoint and command; an entrypoint of the user's own takes the image's command away too."""
+    entrypoint, command = overrides.entrypoint, overrides.command
+    if entrypoint is None:
+        entrypoint, command = runtime.entrypoint, command or runtime.cmd
+    if entrypoint == ("",):
+        entrypoint = ()
+    if not entrypoint + command:
+        raise SandboxError(
+            "no command specified",
+            hint="the image names none: write the command behind the image name",
+        )
+    return entrypoint + command
+
+
+def _environment(
+    image: tuple[str, ...], user: tuple[str, ...], *, hostname: str, terminal: bool
+) -> tuple[str, ...]:
+    values = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname}
+    if terminal:
+        values["TERM"] = "xterm"
+    for entry in user:
+        if not entry.partition("=")[0]:
+            raise UsageError(f"invalid environment variable {entry!r}: wanted KEY=value")
+    for entry in (*image, *user):
+        key, equals, value = entry.partition("=")
+        if equals and key:
+            values[key] = value
+        else:
+            values.pop(key, None)
+    return tuple(f"{key}={value}" for key, value in values.items())
+
+
+def _workdir(runtime: RuntimeConfig, overrides: Overrides) -> str:
+    path = overrides.workdir or runtime.working_dir or "/"
+    if not path.startswith("/"):
+        kind = UsageError if overrides.workdir else SandboxError
+        raise kind(f"invalid working directory {path!r}: wanted an absolute path")
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def _refuse_unspeakable(texts: Iterable[str]) -> None:
+    """A JSON config can spell strings that execve cannot take: NUL, half of a surrogate pair."""
+    for text in texts:
+        try:
+            raw = os.fsencode(text)
+        except UnicodeEncodeError:
+            raw = b"\0"
+        if b"\0" in raw:
+            raise SandboxError(f"invalid process setting {text[:100]!r}: no process can have it")

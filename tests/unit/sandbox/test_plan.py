@@ -1,0 +1,162 @@
+"""The plan of a start: what is done, and in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from layerkit.mount import BindMount, OverlayMount
+from layerkit.sandbox import steps
+from layerkit.sandbox.plan import plan
+from layerkit.sandbox.spec import ProcessSpec, SandboxSpec
+
+SPEC = SandboxSpec(
+    root=OverlayMount((Path("/s/init"), Path("/s/view")), Path("/c/upper"), Path("/c/work")),
+    process=ProcessSpec(("sh", "-c", "a b"), ("SECRET=x",), "/srv", "app"),
+    hostname="0123456789ab",
+    binds=(BindMount(Path("/c/hosts"), "/etc/hosts"),),
+)
+
+GOLDEN = """\
+unshare mount uts ipc network
+join a new session keyring
+bring up lo
+make all mounts slaves of the host's
+hold /c/hosts for /etc/hosts
+mount overlay of 2 lowers on /c/upper
+pivot to /c/upper
+mount proc on /proc (nosuid,nodev,noexec)
+mount tmpfs on /dev (nosuid,strictatime,mode=755,size=65536k)
+make folder /dev/pts 755
+make folder /dev/shm 755
+make folder /dev/mqueue 755
+mount devpts on /dev/pts (nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5)
+mount tmpfs on /dev/shm (nosuid,nodev,noexec,mode=1777,size=67108864)
+mount mqueue on /dev/mqueue (nosuid,nodev,noexec)
+mount sysfs on /sys (nosuid,nodev,noexec,ro)
+detach the old root
+make device /dev/null 1:3
+make device /dev/zero 1:5
+make device /dev/full 1:7
+make device /dev/random 1:8
+make device /dev/urandom 1:9
+make device /dev/tty 5:0
+link /dev/fd -> /proc/self/fd
+link /dev/stdin -> /proc/self/fd/0
+link /dev/stdout -> /proc/self/fd/1
+link /dev/stderr -> /proc/self/fd/2
+link /dev/ptmx -> pts/ptmx
+link /dev/core -> /proc/kcore if there is /proc/kcore
+sysctl net.ipv4.ping_group_range = 0 2147483647
+sysctl net.ipv4.ip_unprivileged_port_start = 0
+bind /etc/hosts
+make /proc/bus read-only
+make /proc/fs read-only
+make /proc/irq read-only
+make /proc/sys read-only
+make /proc/sysrq-trigger read-only
+mask /proc/acpi
+mask /proc/asound
+mask /proc/interrupts
+mask /proc/kcore
+mask /proc/keys
+mask /proc/latency_stats
+mask /proc/sched_debug
+mask /proc/scsi
+mask /proc/timer_list
+mask /proc/timer_stats
+mask /sys/devices/virtual/powercap
+mask /sys/firmware
+mask /sys/devices/system/cpu/cpu*/thermal_throttle
+set hostname 0123456789ab
+umask 022
+make working directory /srv
+find user app
+open stdin, stdout, stderr
+enter /srv
+bound capabilities to CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP \
+NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE
+become the user
+set 14 capabilities
+check that /srv is inside
+close all other files
+execute sh -c 'a b'
+"""
+
+
+def lines(spec):
+    """The plan as `--debug` prints it."""
+    return "".join(f"{step}\n" for step in plan(spec))
+
+
+def test_the_plan_is_the_known_one():
+    """The whole sequence of a default container, a line for each step, without its environment."""
+    assert lines(SPEC) == GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("change", "gone", "new"),
+    [
+        (
+            {"terminal": True},
+            {"open stdin, stdout, stderr"},
+            {"open a terminal on /dev/console"},
+        ),
+        (
+            {"network": "host"},
+            {
+                "unshare mount uts ipc network",
+                "bring up lo",
+                "sysctl net.ipv4.ping_group_range = 0 2147483647",
+                "sysctl net.ipv4.ip_unprivileged_port_start = 0",
+            },
+            {"unshare mount uts ipc"},
+        ),
+        ({"readonly_root": True}, set(), {"make / read-only"}),
+        (
+            {"binds": (BindMount(Path("/h"), "/x", readonly=True),)},
+            {"hold /c/hosts for /etc/hosts", "bind /etc/hosts"},
+            {"hold /h for /x", "bind /x read-only"},
+        ),
+    ],
+    ids=["terminal", "host network", "read-only root", "read-only bind"],
+)
+def test_an_option_changes_its_own_steps_only(change, gone, new):
+    """Each option of the spec replaces or adds exactly the steps that are about it."""
+    changed = set(lines(dataclasses.replace(SPEC, **change)).splitlines())
+    default = set(GOLDEN.splitlines())
+
+    assert (default - changed, changed - default) == (gone, new)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (steps.IsolateMounts, steps.MountOverlay),
+        (steps.HoldBind, steps.PivotRoot),
+        (steps.PivotRoot, steps.MountFs),
+        (steps.MountFs, steps.DetachOldRoot),
+        (steps.DetachOldRoot, steps.MakeWorkdir),
+        (steps.DetachOldRoot, steps.FindUser),
+        (steps.Sysctl, steps.ReadonlyPath),
+        (steps.MakeDevice, steps.MaskPath),
+        (steps.MakeWorkdir, steps.ReadonlyRoot),
+        (steps.FindUser, steps.BecomeUser),
+        (steps.BoundCapabilities, steps.BecomeUser),
+        (steps.BecomeUser, steps.SetCapabilities),
+        (steps.EnterWorkdir, steps.CheckWorkdir),
+        (steps.SetCapabilities, steps.CloseFiles),
+        (steps.CloseFiles, steps.Execute),
+    ],
+)
+def test_the_order_that_keeps_the_image_inside(first, then):
+    """Whatever the spec, no step of the first kind comes behind one of the second."""
+    for terminal in (False, True):
+        kinds = [
+            type(step)
+            for step in plan(dataclasses.replace(SPEC, terminal=terminal, readonly_root=True))
+        ]
+        last_first = len(kinds) - 1 - kinds[::-1].index(first)
+        assert last_first < kinds.index(then)
