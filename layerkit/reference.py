@@ -52,6 +52,13 @@ class Reference:
         return f"{self.registry}/{self.repository}{self._suffix}"
 
     @property
+    def identity(self) -> str:
+        """The name an image is kept under: with a digest, that alone says which image it is."""
+        if self.digest is None:
+            return self.canonical
+        return f"{self.registry}/{self.repository}@{self.digest}"
+
+    @property
     def familiar(self) -> str:
         """The short name that docker shows: `centos:7`."""
         return f"{self.familiar_repository}{self._suffix}"

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from layerkit.cli.app import Settings
-    from layerkit.ops.home import Home
-    from layerkit.store.records import ImageRecord
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -81,11 +79,7 @@ def command(  # noqa: PLR0913  docker run has these options
             home,
             options,
             stdio=stdio,
-            pull=lambda text: _pull(settings, home, text),
+            pull=lambda text: pull_missing(settings, home, text).image,
             explain=output.aside if settings.debug else None,
         )
     return status.shell_code
-
-
-def _pull(settings: Settings, home: Home, text: str) -> ImageRecord:
-    return pull_missing(settings, home, text).image

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from layerkit.cli.app import Settings
 
-_LOST = {"owner": "owners", "device": "device files", "xattr": "extended attributes"}
+_NOUNS = {"owner": "owner", "device": "device file", "xattr": "extended attribute"}
 
 
 @click.command("unpack")
@@ -37,5 +37,7 @@ def command(settings: Settings, image: str, directory: Path) -> None:
 
 
 def _describe(lost: Counter[str]) -> str:
-    counted = ", ".join(f"{_LOST.get(what, what)} of {n} files" for what, n in lost.items())
-    return f"not kept, as neither the user's rights nor the file system allow it: {counted}"
+    counted = ", ".join(
+        f"{count} {_NOUNS[what]}{'' if count == 1 else 's'}" for what, count in lost.items()
+    )
+    return f"not kept, for lack of rights or of support in the file system: {counted}"

@@ -161,7 +161,7 @@ class _Reader:
             name = extensions.long_name or header.text(block[:100])
             at = self._position - BLOCK
             raise ArchiveError(
-                f"{error} in the header of {names.show(name)!r} at byte {at}"
+                f"{error} in the header of '{names.show(name)}' at byte {at}"
             ) from None
 
     def _extend(self, extensions: _Extensions, found: Header) -> None:
@@ -193,7 +193,7 @@ class _Reader:
                 return self._marker(path)
             return self._assemble(path, kind, found, content, extensions)
         except ArchiveError as error:
-            raise ArchiveError(f"{error} (entry {names.show(raw_name)!r})") from None
+            raise ArchiveError(f"{error} (entry '{names.show(raw_name)}')") from None
 
     def _content(
         self, kind: Kind, found: Header, block: bytes, extensions: _Extensions
@@ -222,7 +222,7 @@ class _Reader:
     def _marker(self, path: bytes) -> Entry | None:
         """The entry of a whiteout or an opaque mark, by its name alone; None for AUFS bookkeeping."""
         if names.reserved(path):
-            self._warn(f"left out {names.show(path)!r}: bookkeeping of AUFS")
+            self._warn(f"left out '{names.show(path)}': bookkeeping of AUFS")
             return None
         kind, hidden = names.whiteout(path)
         return Entry(hidden, kind)
@@ -251,7 +251,7 @@ class _Reader:
         found = pax.xattrs(records)
         for name in [name for name in found if _steers_a_tool(name)]:
             del found[name]
-            self._warn(f"left out xattr {names.show(name.encode())} of {names.show(path)!r}")
+            self._warn(f"left out xattr {names.show(name.encode())} of '{names.show(path)}'")
         return found
 
 
@@ -284,7 +284,7 @@ def _link(kind: Kind, target: bytes) -> bytes:
     if kind is not Kind.SYMLINK:
         return b""
     if not target or b"\0" in target or len(target) > names.PATH_LIMIT:
-        raise ArchiveError(f"symlink with an invalid target {names.show(target)!r}")
+        raise ArchiveError(f"symlink with an invalid target '{names.show(target)}'")
     return target
 
 

@@ -14,8 +14,9 @@ from layerkit.errors import ArchiveError
 
 BLOCK = 512
 _FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")
-_USTAR = b"ustar\x0000"
-_GNU = b"ustar  \x00"
+_USTAR = b"ustar\0"
+"""The version behind it does not matter: some writers leave it out."""
+_GNU = b"ustar  \0"
 _INT64_MAX = 2**63 - 1
 
 
@@ -39,12 +40,10 @@ def parse(block: bytes) -> Header:
     name, mode, uid, gid, size, mtime, checksum, typeflag, link, magic = fields[:10]
     _verify_checksum(block, checksum)
     name = text(name)
+    if prefix := _prefix(magic, fields[14], is_star=block.endswith(b"tar\0")):
+        name = prefix + b"/" + name
     device = (0, 0)
-    if magic == _USTAR:
-        prefix = text(fields[14][:131] if block.endswith(b"tar\0") else fields[14])
-        if prefix:
-            name = prefix + b"/" + name
-    if typeflag in b"34" and magic in {_USTAR, _GNU}:
+    if typeflag in b"34" and magic.startswith(b"ustar"):
         device = (number(fields[12], "device major"), number(fields[13], "device minor"))
     length = number(size, "size")
     if length < 0:
@@ -60,6 +59,25 @@ def parse(block: bytes) -> Header:
         text(link),
         device,
     )
+
+
+def _prefix(magic: bytes, field: bytes, *, is_star: bool) -> bytes:
+    """What stands in front of the name: only POSIX headers have it, and star's keep times behind."""
+    if magic.startswith(_USTAR):
+        return text(field[:131] if is_star else field)
+    if magic == _GNU and not _is_times(field):
+        return text(field)
+    return b""
+
+
+def _is_times(field: bytes) -> bool:
+    """Whether a GNU header has atime and ctime there; Go before 1.8 wrote a prefix instead."""
+    try:
+        for part in (field[:12], field[12:24]):
+            number(part, "time")
+    except ArchiveError:
+        return not text(field).isascii()
+    return True
 
 
 def text(field: bytes) -> bytes:

@@ -59,7 +59,7 @@ def apply(tree: Tree, entries: Iterable[Entry], layer: int) -> Tree:
             upper.put(entry)
         except ArchiveError as error:
             raise ArchiveError(
-                f"{error} (entry {show(entry.path)!r} of layer {layer + 1})"
+                f"{error} (entry '{show(entry.path)}' of layer {layer + 1})"
             ) from None
     return upper.root
 
@@ -121,9 +121,9 @@ class _Upper:
         found = self._lookup(parent)
         target = inside(found.folder).get(name) if found is not None else None
         if target is None:
-            raise ArchiveError(f"hard link to {show(entry.link)!r}, which is not there")
+            raise ArchiveError(f"hard link to '{show(entry.link)}', which is not there")
         if target.kind is Kind.DIRECTORY:
-            raise ArchiveError(f"hard link to {show(entry.link)!r}, which is a folder")
+            raise ArchiveError(f"hard link to '{show(entry.link)}', which is a folder")
         return self._with_metadata(target, entry)
 
     def _with_metadata(self, node: Node, header: Entry) -> Node:

@@ -29,11 +29,11 @@ def clean(unsafe: bytes) -> bytes:
     parts = [part for part in unsafe.split(b"/") if part not in {b"", b"."}]
     path = b"/".join(parts)
     if b".." in parts or b"\0" in path:
-        raise ArchiveError(f"unsafe name {show(unsafe)!r}")
+        raise ArchiveError(f"unsafe name '{show(unsafe)}'")
     if len(path) > PATH_LIMIT:
-        raise ArchiveError(f"name of {len(path)} bytes, at most {PATH_LIMIT}: {show(path)!r}")
+        raise ArchiveError(f"name of {len(path)} bytes, at most {PATH_LIMIT}: '{show(path)}'")
     if len(path) > NAME_LIMIT and max(map(len, parts)) > NAME_LIMIT:
-        raise ArchiveError(f"name with a part of more than {NAME_LIMIT} bytes: {show(path)!r}")
+        raise ArchiveError(f"name with a part of more than {NAME_LIMIT} bytes: '{show(path)}'")
     return path
 
 
@@ -46,12 +46,12 @@ def whiteout(path: bytes) -> tuple[Kind, bytes]:
     """
     parent, slash, name = path.rpartition(b"/")
     if is_marker(parent):
-        raise ArchiveError(f"whiteout name used as a folder: {show(path)!r}")
+        raise ArchiveError(f"whiteout name used as a folder: '{show(path)}'")
     if name == _OPAQUE:
         return Kind.OPAQUE, parent
     hidden = name[len(_PREFIX) :]
     if hidden in {b"", b".", b".."}:
-        raise ArchiveError(f"invalid whiteout {show(path)!r}: it names no file")
+        raise ArchiveError(f"invalid whiteout '{show(path)}': it names no file")
     return Kind.WHITEOUT, parent + slash + hidden
 
 

@@ -30,7 +30,7 @@ def parse(data: bytes) -> Records:
             raise ArchiveError(f"invalid PAX record of length {length.decode()}")
         key, _, value = record[:-1].partition(b"=")
         if not key or b"\0" in key:
-            raise ArchiveError(f"invalid PAX record: key {key!r}")
+            raise ArchiveError(f"invalid PAX record: key {key[:40]!r}")
         records.append((key, value))
         position = end
     return records
@@ -54,13 +54,23 @@ def time(value: bytes, key: str) -> tuple[int, int]:
 
 
 def xattrs(records: Records) -> dict[str, bytes]:
-    """The extended attributes (`SCHILY.xattr.NAME`); an empty value deletes, as POSIX has it."""
+    """The extended attributes (`SCHILY.xattr.NAME`); an empty value deletes, as POSIX has it.
+
+    Raises `ArchiveError` for a name that is not UTF-8: PAX keys are.
+    """
     found: dict[str, bytes] = {}
     for key, value in records:
         if key.startswith(_XATTR):
-            name = key[len(_XATTR) :].decode("utf-8", "surrogateescape")
+            name = _utf8(key[len(_XATTR) :])
             if value:
                 found[name] = value
             else:
                 found.pop(name, None)
     return found
+
+
+def _utf8(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise ArchiveError(f"invalid PAX xattr {name[:40]!r}: its name is not UTF-8") from None

@@ -45,12 +45,12 @@ def _pairs(block: bytes, start: int, count: int) -> Iterator[tuple[int, int]]:
         )
 
 
-def pax_0(records: pax.Records) -> Map | None:
-    """The map of PAX format 0.0 or 0.1, None where the records have none."""
+def pax_0(records: pax.Records) -> tuple[Map, int] | None:
+    """The map and the real size of PAX format 0.0 or 0.1, None where the records have none."""
     values = dict(records)
     if b"GNU.sparse.map" in values:
         numbers = values[b"GNU.sparse.map"].split(b",") if values[b"GNU.sparse.map"] else []
-    elif b"GNU.sparse.numblocks" in values and b"GNU.sparse.size" in values:
+    elif b"GNU.sparse.numblocks" in values:
         wanted = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
         found = [(key, value) for key, value in records if key in wanted]
         if any(key != wanted[i % 2] for i, (key, _) in enumerate(found)):
@@ -60,7 +60,8 @@ def pax_0(records: pax.Records) -> Map | None:
         return None
     if 2 * pax.integer(values.get(b"GNU.sparse.numblocks", b"-1"), "sparse count") != len(numbers):
         raise ArchiveError(f"invalid sparse map: {len(numbers)} numbers, but another count")
-    return checked(_two_by_two(numbers), pax.integer(values[b"GNU.sparse.size"], "sparse size"))
+    real = pax.integer(values.get(b"GNU.sparse.size", b""), "sparse size")
+    return checked(_two_by_two(numbers), real), real
 
 
 def pax_1(read: Callable[[int, int], bytes], start: int, end: int, real: int) -> tuple[Map, int]:
@@ -89,6 +90,8 @@ def _two_by_two(numbers: list[bytes]) -> list[tuple[int, int]]:
 
 def checked(pairs: Iterable[tuple[int, int]], real: int) -> Map:
     """The extents in order, none overlapping, all within `real` bytes; empty ones left out."""
+    if real < 0:
+        raise ArchiveError(f"invalid sparse map: a file of {real} bytes")
     result: list[Extent] = []
     end = 0
     for offset, size in pairs:

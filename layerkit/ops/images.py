@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
-from layerkit.ops.pull import stored_name
 
 if TYPE_CHECKING:
     from layerkit.digest import BlobDigest
@@ -100,7 +99,7 @@ def _name(home: Home, text: str) -> NameRecord | None:
         if _ID.fullmatch(text):
             return None
         raise
-    found = home.store.database.name(stored_name(reference))
+    found = home.store.database.name(reference.identity)
     if found is None and reference.digest is not None:
         prefix = f"{reference.registry}/{reference.repository}"
         for name in home.store.database.names():

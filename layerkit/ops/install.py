@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from layerkit import oci
@@ -27,10 +27,6 @@ _AT_ONCE = 3
 """Layers that are fetched and unpacked side by side, as docker does."""
 
 
-class Stopped(Exception):  # noqa: N818  no error: another layer has failed, and that one is told
-    """Raised inside a fetch when its result is not wanted any more."""
-
-
 def install(
     store: Store,
     manifest: Manifest,
@@ -42,7 +38,7 @@ def install(
     """Bring an image in: every layer fetched, verified and indexed, then named.
 
     `names` are (name, target digest). `fetch` puts a layer's blob into the store unless it is
-    there; it calls its second argument now and then, which raises `Stopped` when another layer has
+    there; it calls its second argument now and then, which raises `CancelledError` when another layer has
     failed. Raises what a layer raised; what was finished until then stays for the next try.
     """
     oci.check_image(manifest, config)
@@ -78,7 +74,7 @@ def _bring_layers(
 
     def check() -> None:
         if stop.is_set():
-            raise Stopped
+            raise CancelledError
 
     def bring(layer: Descriptor, diff_id: DiffID) -> None:
         check()
@@ -100,7 +96,7 @@ def _bring_layers(
             stop.set()
             raise
     for error in filter(None, (job.exception() for job in jobs)):
-        if not isinstance(error, Stopped):
+        if not isinstance(error, CancelledError):
             raise error
 
 

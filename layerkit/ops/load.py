@@ -14,7 +14,6 @@ from layerkit.errors import DocumentError, UsageError
 from layerkit.events import Resolved, ignore
 from layerkit.ops import documents, sources
 from layerkit.ops.install import install
-from layerkit.ops.pull import stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +80,7 @@ class _Loader:
             what = reference.familiar if reference else str(entry.digest)
             document = oci.parse_document(self._blob(entry), entry.media_type)
             manifest = documents.choose(document, self._platform, self._blob, what)
-            names = [stored_name(reference)] if reference else []
+            names = [reference.identity] if reference else []
             image = self._install(manifest, names, entry.digest, self._fetch_blob)
             yield Loaded(kind, reference.familiar if reference else None, image.config)
 
@@ -105,7 +104,7 @@ class _Loader:
             def fetch(layer: Descriptor, check: Callable[[], None], layers: Any = layers) -> None:
                 self._copy(layer, layers[layer], check)
 
-            names = [stored_name(reference) for reference in references_]
+            names = [reference.identity for reference in references_]
             self._store.blobs.put(config_raw)
             image = self._install(manifest, names, manifest.descriptor.digest, fetch)
             for reference in references_:

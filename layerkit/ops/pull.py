@@ -73,7 +73,7 @@ def pull(
     documents.check_platform(config, platform, what, explicit=explicit_platform, observe=observe)
     layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
     observe(Resolved(what, found.digest, layers))
-    name = stored_name(reference)
+    name = reference.identity
     before = store.database.name(name)
 
     def fetch(descriptor: Descriptor, check: Callable[[], None]) -> None:
@@ -82,13 +82,6 @@ def pull(
     image = install(store, manifest, config, [(name, found.digest)], fetch, observe)
     updated = before is None or before.manifest != image.manifest
     return PullResult(name, found.digest, image, updated)
-
-
-def stored_name(reference: Reference) -> str:
-    """The name an image is kept under: with a digest, that alone says which image it is."""
-    if reference.digest is not None:
-        return f"{reference.registry}/{reference.repository}@{reference.digest}"
-    return reference.canonical
 
 
 def _download(

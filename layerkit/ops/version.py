@@ -9,7 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from layerkit import __version__
+from layerkit import __version__, platforms
+from layerkit.oci import Platform
 
 _CAP_SYS_ADMIN = 1 << 21  # capability.h
 
@@ -17,13 +18,14 @@ _CAP_SYS_ADMIN = 1 << 21  # capability.h
 def version() -> dict[str, Any]:
     """The facts, with docker's field names where docker has the field."""
     uname = os.uname()
+    machine = platforms.normalize(Platform(uname.sysname, uname.machine))
     obstacle = overlay_obstacle()
     return {
         "Version": __version__,
         "GitCommit": commit(),
         "PythonVersion": ".".join(map(str, sys.version_info[:3])),
-        "Os": uname.sysname.lower(),
-        "Arch": uname.machine,
+        "Os": machine.os,
+        "Arch": machine.architecture,
         "KernelVersion": uname.release,
         "SnapshotDrivers": [{"Name": "overlay", "Works": not obstacle, "Reason": obstacle}],
     }
