@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from layerkit.errors import LayerkitError, SandboxError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_STDERR = 2
 _BUG = 70  # EX_SOFTWARE of sysexits.h
 _INTERRUPTED = 130  # as a shell tells of a program that SIGINT ended
 _BROKEN_PIPE = 141  # the same for SIGPIPE
@@ -24,10 +26,18 @@ _BROKEN_PIPE = 141  # the same for SIGPIPE
 
 def entry() -> None:
     """The program: run, and exit with the code."""
+    _fill_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what the terminal cannot show must not end us
             stream.reconfigure(errors="backslashreplace")
     sys.exit(main())
+
+
+def _fill_standard_streams() -> None:
+    """Open what the caller has closed, or a file of the store would get the number of stdout."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

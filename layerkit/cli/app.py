@@ -134,10 +134,11 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: obje
 @click.pass_context
 def group(
     ctx: click.Context,
+    *,
     root: Path | None,
     driver: str,
     progress: str,
-    debug: bool,  # noqa: FBT001  click passes it by name
+    debug: bool,
 ) -> None:
     """Keep the global options for the command; without a command, show the help."""
     ctx.obj = Settings(environment.state_root(root), driver, progress, debug)

@@ -43,6 +43,8 @@ class Bars(Progress):
             TimeRemainingColumn(),
             console=console or Console(stderr=True),
             transient=True,
+            redirect_stdout=False,  # the result may go to a pipe
+            redirect_stderr=False,
         )
         self._sizes: dict[BlobDigest, int] = {}
         self._received: dict[BlobDigest, int] = {}

@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from layerkit import platforms
 from layerkit.errors import UsageError
-from layerkit.oci import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from layerkit.oci import Platform
     from layerkit.ops.connect import Client
 
 SYSTEM_ROOT = Path("/var/lib/layerkit")
@@ -36,8 +35,10 @@ def state_root(option: Path | None) -> Path:
 
 def host_platform() -> Platform:
     """What this machine runs."""
+    from layerkit import oci, platforms  # noqa: PLC0415  not for --help
+
     uname = os.uname()
-    return platforms.normalize(Platform(uname.sysname, uname.machine))
+    return platforms.normalize(oci.Platform(uname.sysname, uname.machine))
 
 
 def client() -> Client:

@@ -51,10 +51,11 @@ class _History(click.Command):
 @click.pass_obj
 def command(
     settings: Settings,
+    *,
     image: str,
-    no_trunc: bool,  # noqa: FBT001  click passes flags by name
-    quiet: bool,  # noqa: FBT001
-    human: bool,  # noqa: FBT001
+    no_trunc: bool,
+    quiet: bool,
+    human: bool,
     text: str | None,
 ) -> None:
     """Show the history of an image."""

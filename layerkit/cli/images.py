@@ -51,11 +51,12 @@ _TABLE_WITH_DIGESTS = _TABLE.replace(r"{{.ID}}", r"{{.Digest}}\t{{.ID}}")
 @click.pass_obj
 def command(
     settings: Settings,
+    *,
     name: str | None,
-    _all: bool,  # noqa: FBT001  click passes flags by name
-    quiet: bool,  # noqa: FBT001
-    no_trunc: bool,  # noqa: FBT001
-    digests: bool,  # noqa: FBT001
+    _all: bool,
+    quiet: bool,
+    no_trunc: bool,
+    digests: bool,
     filters: tuple[str, ...],
     text: str | None,
 ) -> None:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     settings: Settings,
+    *,
     path: Path,
-    quiet: bool,  # noqa: FBT001  click passes it by name
+    quiet: bool,
 ) -> None:
     """Load images from an archive or an OCI layout directory."""
     from layerkit.ops.load import load  # noqa: PLC0415  not for --help

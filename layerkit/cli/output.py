@@ -42,8 +42,9 @@ def line(text: str) -> None:
 
 def flush() -> None:
     """Write out what is still in the buffer."""
-    with _written():
-        sys.stdout.flush()
+    if sys.stdout is not None:  # as it is when the caller has closed it
+        with _written():
+            sys.stdout.flush()
 
 
 @contextlib.contextmanager

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     settings: Settings,
+    *,
     image: tuple[str, ...],
-    quiet: bool,  # noqa: FBT001  click passes it by name
+    quiet: bool,
     platform: str | None,
 ) -> int:
     """Download images from a registry.

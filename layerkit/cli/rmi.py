@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     settings: Settings,
+    *,
     image: tuple[str, ...],
-    force: bool,  # noqa: FBT001  click passes it by name
+    force: bool,
 ) -> int:
     """Remove images.
 

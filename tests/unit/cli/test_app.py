@@ -1,0 +1,91 @@
+"""The program itself: its commands, and the options before them."""
+
+import importlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import layerkit
+from layerkit.cli import app, environment
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_the_table_has_the_help_of_each_command(name):
+    """The list of commands says of each what it says of itself."""
+    command = importlib.import_module(f"layerkit.cli.{name}").command
+
+    assert command.name == name
+    assert command.get_short_help_str(limit=200).removesuffix(".") == app.COMMANDS[name]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]], ids=["nothing", "--help"])
+def test_help_lists_the_commands(cli, arguments):
+    """Without a command, or with --help, every command stands there with one line."""
+    outcome = cli(*arguments)
+
+    assert outcome.code == 0
+    for name, text in app.COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(text)}$", outcome.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], "requests|rich|msgspec.json|layerkit.ops.*|layerkit.cli.(?!app|env|output).*"),
+        (["version"], "requests|rich|sqlite3"),
+        (["images"], "requests|rich|urllib3"),
+        (["history", "x"], "requests|rich|urllib3"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_a_command_loads_only_what_it_needs(environment, arguments, unwanted):
+    """Commands that talk to no registry and draw nothing do not load what does."""
+    script = f"import sys; from layerkit.cli import main; main({arguments!r}); print(*sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+
+    loaded = done.stdout.splitlines()[-1].split()
+    assert [name for name in loaded if re.fullmatch(unwanted, name)] == []
+
+
+@pytest.mark.parametrize("option", ["-v", "--version"])
+def test_version_has_dockers_form(cli, option):
+    """`-v` prints version and build in one line."""
+    outcome = cli(option)
+
+    assert outcome.code == 0
+    assert re.fullmatch(
+        rf"layerkit version {re.escape(layerkit.__version__)}, build ([0-9a-f]{{7}}|unknown)\n",
+        outcome.out,
+    )
+
+
+def test_the_state_directory_is_an_option(cli, state_root, tmp_path):
+    """--root goes before LAYERKIT_ROOT."""
+    assert cli("--root", tmp_path / "other", "images").code == 0
+
+    assert (tmp_path / "other" / "store.db").exists()
+    assert not state_root.exists()
+
+
+def test_options_have_the_documented_values():
+    """Only drivers and ways of progress that exist can be named."""
+    choices = {
+        each.name: list(each.type.choices)
+        for each in app.group.params
+        if each.name in ("driver", "progress")
+    }
+
+    assert choices == {
+        "driver": ["auto", "overlay"],
+        "progress": ["auto", "plain", "json", "none"],
+    }
+
+
+def test_the_default_root_is_in_the_help(cli):
+    """The help says where things are kept."""
+    assert str(environment.SYSTEM_ROOT) in cli("--help").out

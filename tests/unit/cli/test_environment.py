@@ -1,0 +1,200 @@
+"""What the environment says is read in one place, and nothing of it can stop a command by surprise."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from layerkit.cli import environment
+from layerkit.errors import UsageError
+
+HOME = Path("/home/somebody")
+
+
+@pytest.fixture
+def home(fs, monkeypatch):
+    """An empty home directory, and no variable of interest set."""
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(HOME))
+    fs.create_dir(HOME)
+    return HOME
+
+
+def found():
+    """The files of credentials without the home directory in front."""
+    return [(path.removeprefix(f"{HOME}/"), text) for path, text in environment.credential_files()]
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "user", "wanted"),
+    [
+        (Path("/a"), "/b", 0, "/a"),
+        (None, "/b", 0, "/b"),
+        (None, "/b", 1000, "/b"),
+        (None, "", 0, "/var/lib/layerkit"),
+        (None, None, 0, "/var/lib/layerkit"),
+        (None, None, 1000, f"{HOME}/.local/share/layerkit"),
+    ],
+)
+def test_the_state_directory(home, monkeypatch, option, variable, user, wanted):
+    """Option, variable, then the usual place of root or of the user."""
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if variable is not None:
+        monkeypatch.setenv("LAYERKIT_ROOT", variable)
+
+    assert str(environment.state_root(option)) == wanted
+
+
+def test_xdg_moves_the_users_state(home, monkeypatch):
+    """A user's XDG_DATA_HOME is respected."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+
+    assert environment.state_root(None) == Path("/data/layerkit")
+
+
+def test_a_relative_root_is_made_absolute(home, monkeypatch):
+    """The state directory stays the same one wherever a command goes."""
+    monkeypatch.setenv("LAYERKIT_ROOT", "here")
+
+    assert environment.state_root(None).is_absolute()
+    assert environment.state_root(Path("there")).is_absolute()
+
+
+def test_no_credentials_are_no_error(home):
+    """A user who never logged in has no files."""
+    assert environment.credential_files() == []
+
+
+def test_credentials_of_docker_and_podman_are_found_in_their_order(home, fs, monkeypatch):
+    """An auth file that is named comes first, then docker's, then podman's."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/named.json")
+    fs.create_file(HOME / ".config/containers/auth.json", contents="4")
+    fs.create_file("/run/user/1/containers/auth.json", contents="3")
+    fs.create_file(HOME / ".docker/config.json", contents="2")
+    fs.create_file("/named.json", contents="1")
+
+    assert found() == [
+        ("/named.json", "1"),
+        (".docker/config.json", "2"),
+        ("/run/user/1/containers/auth.json", "3"),
+        (".config/containers/auth.json", "4"),
+    ]
+
+
+def test_variables_move_the_files(home, fs, monkeypatch):
+    """DOCKER_CONFIG and XDG_CONFIG_HOME take the place of the usual folders."""
+    monkeypatch.setenv("DOCKER_CONFIG", "/docker")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/config")
+    for path in ("/docker/config.json", "/config/containers/auth.json"):
+        fs.create_file(path, contents=path)
+    fs.create_file(HOME / ".docker/config.json", contents="not asked for")
+
+    assert [path for path, _ in found()] == ["/docker/config.json", "/config/containers/auth.json"]
+
+
+def test_a_file_that_cannot_be_read_is_skipped(home, fs, monkeypatch):
+    """A folder in its place, or no permission, is as if the file were not there."""
+    fs.create_dir(HOME / ".docker/config.json")
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/missing.json")
+
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b" " * ((1 << 20) + 1), "more than 1048576 bytes"),
+        (b"\xff{}", "not UTF-8"),
+    ],
+    ids=["too large", "no text"],
+)
+def test_a_file_that_is_no_text_is_an_error(home, fs, contents, message):
+    """What cannot be a file of credentials is refused, by its name."""
+    fs.create_file(HOME / ".docker/config.json", contents=contents)
+
+    with pytest.raises(UsageError, match=rf"{HOME}/.docker/config.json: {message}"):
+        environment.credential_files()
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({}, {}),
+        ({"HTTPS_PROXY": "http://p:1"}, {"https": "http://p:1"}),
+        ({"http_proxy": "http://p:2"}, {"http": "http://p:2"}),
+        ({"HTTPS_PROXY": "http://up", "https_proxy": "http://low"}, {"https": "http://up"}),
+        ({"HTTPS_PROXY": "", "https_proxy": "http://low"}, {"https": "http://low"}),
+        ({"no_proxy": "localhost,.corp"}, {"no_proxy": "localhost,.corp"}),
+        ({"FTP_PROXY": "http://p", "ALL_PROXY": "http://p"}, {}),
+    ],
+)
+def test_proxies_are_read_as_docker_reads_them(home, monkeypatch, variables, wanted):
+    """The names in capitals go first, empty ones count as not set."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert environment.proxies() == wanted
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_terminal", "wanted"),
+    [
+        ({"TERM": "xterm"}, True, True),
+        ({}, True, True),
+        ({"TERM": "xterm"}, False, False),
+        ({"TERM": "dumb"}, True, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+    ],
+)
+def test_only_a_terminal_that_can_is_drawn_on(home, monkeypatch, variables, is_terminal, wanted):
+    """Nothing moves without a terminal, on a dumb one, or with NO_COLOR."""
+    stream = io.StringIO()
+    stream.isatty = lambda: is_terminal
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert environment.animates(stream) == wanted
+
+
+def test_the_host_has_the_name_that_registries_use(monkeypatch):
+    """What uname says becomes the platform of an image."""
+    fields = ("Linux", "host", "6.1", "#1", "aarch64")
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(fields))
+
+    assert str(environment.host_platform()) == "linux/arm64"
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ("KEY=value", "KEY=value"),
+        ("KEY=", "KEY="),
+        ("HERE", "HERE=a=b"),
+        ("EMPTY", "EMPTY="),
+        ("MISSING", "MISSING"),
+        ("", ""),
+    ],
+)
+def test_a_variable_is_passed_on(home, monkeypatch, setting, wanted):
+    """A name alone gets the value it has here, everything else stays as it is."""
+    monkeypatch.setenv("HERE", "a=b")
+    monkeypatch.setenv("EMPTY", "")
+
+    assert environment.passed_on(setting) == wanted
+
+
+def test_the_client_gets_credentials_and_proxies(home, fs, monkeypatch):
+    """What was read goes to the one who connects."""
+    given = []
+    monkeypatch.setattr("layerkit.ops.connect.connect", lambda *found: given.append(found))
+    monkeypatch.setenv("HTTP_PROXY", "http://p")
+    fs.create_file(HOME / ".docker/config.json", contents="{}")
+
+    environment.client()
+
+    assert given == [([(f"{HOME}/.docker/config.json", "{}")], {"http": "http://p"})]

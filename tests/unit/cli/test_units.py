@@ -1,0 +1,105 @@
+"""Sizes and times have docker's words."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from layerkit.cli import units
+
+NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        (0, "0B"),
+        (1, "1B"),
+        (999, "999B"),
+        (1000, "1kB"),
+        (1234, "1.23kB"),
+        (203123456, "203MB"),
+        (76_097_157, "76.1MB"),
+        (999_499, "999kB"),
+        (999_999, "1MB"),
+        (1_500_000_000, "1.5GB"),
+        (10**18, "1EB"),
+        (2**70, "1.18e+03EB"),
+    ],
+)
+def test_sizes_have_three_digits(size, wanted):
+    """A size has 3 significant digits and a unit of powers of 1000."""
+    assert units.human_size(size) == wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [
+        (-5, "Less than a second"),
+        (0.9, "Less than a second"),
+        (1, "1 second"),
+        (59, "59 seconds"),
+        (60, "About a minute"),
+        (119, "About a minute"),
+        (120, "2 minutes"),
+        (59 * MINUTE, "59 minutes"),
+        (60 * MINUTE, "About an hour"),
+        (89 * MINUTE, "About an hour"),
+        (90 * MINUTE, "2 hours"),
+        (47 * HOUR, "47 hours"),
+        (48 * HOUR, "2 days"),
+        (13 * DAY, "13 days"),
+        (14 * DAY, "2 weeks"),
+        (59 * DAY, "8 weeks"),
+        (60 * DAY, "2 months"),
+        (729 * DAY, "24 months"),
+        (730 * DAY, "2 years"),
+        (20000 * DAY, "54 years"),
+    ],
+)
+def test_spans_have_dockers_words(seconds, wanted):
+    """A span is told in the unit that docker takes for it."""
+    assert units.human_duration(timedelta(seconds=seconds)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("2024-02-01T12:00:00Z", "4 weeks ago"),
+        ("2024-03-01T10:59:59.123456789Z", "About an hour ago"),
+        ("2024-03-01T14:00:00+04:00", "2 hours ago"),
+        ("2024-02-28T12:00:00", "2 days ago"),
+        ("0001-01-01T00:00:00Z", "2024 years ago"),
+        ("", "N/A"),
+        ("yesterday", "N/A"),
+        ("2024-13-01T00:00:00Z", "N/A"),
+    ],
+)
+def test_ages_are_told_from_the_time_in_the_config(text, wanted):
+    """RFC 3339 in every form becomes an age; what is no time is not available."""
+    assert units.ago(text, NOW) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "listed", "exact"),
+    [
+        ("2020-11-14T00:20:04.5Z", "2020-11-14 00:20:04 +0000 UTC", "2020-11-14T00:20:04Z"),
+        ("2020-11-14T02:20:04+02:00", "2020-11-14 00:20:04 +0000 UTC", "2020-11-14T00:20:04Z"),
+        ("", "N/A", "N/A"),
+    ],
+)
+def test_times_are_in_the_local_zone(monkeypatch, text, listed, exact):
+    """Times are shown in the zone of the machine, in docker's two forms."""
+    monkeypatch.setenv("TZ", "UTC")
+
+    assert (units.local_time(text), units.rfc3339(text)) == (listed, exact)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_at_the_end_of_the_calendar_is_no_crash(text):
+    """A year that cannot be put into this zone is shown as it is."""
+    assert units.local_time(text)[:4] in ("0001", "9999", "1-01", "1000")
+    assert units.rfc3339(text)[:4] in ("0001", "9999")
+    assert units.ago(text, NOW)
