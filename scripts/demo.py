@@ -170,7 +170,7 @@ def debian_image(folder: Path) -> Iterator[str]:
     missing = [program for program in wanted if shutil.which(program) is None]
     if missing or os.geteuid() != 0:
         raise Unusable(f"A Debian image needs root and {', '.join(missing or wanted)}.")
-    if not any(images.CACHE.glob("minbase-*")):
+    if not images.minbase_is_kept():
         print(
             "\n# mmdebstrap makes a small Debian image; that takes half a minute, once.", flush=True
         )
@@ -187,7 +187,7 @@ def sample_image(folder: Path) -> Iterator[str]:
     """The registry of the tests, with an image of this host's own shell and tools."""
     del folder
     with TestRegistry() as registry:
-        registry.add_image("sample", "latest", [images.sample_layer()])
+        registry.add_image("sample", "latest", [images.sample_layer()], images.sample_config())
         yield f"{registry.host}/sample:latest"
 
 

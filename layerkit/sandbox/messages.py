@@ -6,7 +6,7 @@ that the program runs: execve closes the last descriptor of the container's side
 
 from __future__ import annotations
 
-import array  # noqa: F401  the socket module would load it when it is too late
+import array
 import json
 import socket
 from dataclasses import asdict, dataclass
@@ -76,11 +76,16 @@ def decode(packet: bytes) -> Message:
 
 def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
     """The next message with its descriptors (close-on-exec), None at the end."""
-    flags = socket.MSG_CMSG_CLOEXEC
-    packet, descriptors, _, _ = socket.recv_fds(channel, PACKET_LIMIT, 1, flags)
-    return (decode(packet), descriptors) if packet else None
+    # socket.recv_fds of Python 3.11 loses the flag, and the descriptors would be inherited.
+    descriptors = array.array("i")
+    space = socket.CMSG_LEN(descriptors.itemsize)
+    packet, extra, _, _ = channel.recvmsg(PACKET_LIMIT, space, socket.MSG_CMSG_CLOEXEC)
+    for _, _, data in extra:
+        descriptors.frombytes(data)
+    return (decode(packet), descriptors.tolist()) if packet else None
 
 
 def send(channel: socket.socket, message: Message, *descriptors: int) -> None:
     """Send the message, and the descriptors with it."""
-    socket.send_fds(channel, [encode(message)], descriptors)
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+    channel.sendmsg([encode(message)], [rights] if descriptors else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import shlex
 import signal
 import stat
 import subprocess
@@ -94,27 +94,16 @@ class TestExit:
         """The first process's code is the container's."""
         assert box.run(*command).status == status
 
-    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-    def test_a_signal_is_told_apart_from_a_code(self, box, number):
-        """A first process that a signal ended has 128+n as its shell code."""
-
-        def kill(pid):
-            os.kill(pid, number)
-
-        # A first process dies by other signals than KILL only if they mean something to it.
-        command = ("sh", "-c", f"trap 'exit {128 + number}' {int(number)}; sleep 100 & wait")
+    def test_a_signal_is_told_apart_from_a_code(self, box):
+        """A first process that the host killed has 128+9 as its shell code."""
         with open(os.devnull, "wb") as null:
-            streams = Stdio(None, null.fileno(), null.fileno())
-            if number == signal.SIGKILL:
-                status = run(box.spec("sleep", "100"), streams, on_started=kill)
-                assert status == ExitStatus(signal=9)
-            else:
-                script(box.lowers[1], "ready", "")
-                spec = box.spec(
-                    *command[:2], f"{command[2].partition(';')[0]}; kill -{int(number)} $$; wait"
-                )
-                status = run(spec, streams)
-            assert status.shell_code == 128 + number
+            status = run(
+                box.spec("sleep", "1000"),
+                Stdio(None, null.fileno(), null.fileno()),
+                on_started=lambda pid: os.kill(pid, signal.SIGKILL),
+            )
+
+        assert (status, status.shell_code) == (ExitStatus(signal=9), 137)
 
     def test_a_first_process_ignores_what_it_does_not_handle(self, box):
         """As in docker, a signal without a handler does nothing to pid 1, not even its own KILL."""
@@ -193,13 +182,10 @@ class TestNamespaces:
 
     def test_host_network_is_the_hosts(self, box):
         """With the host's network only that namespace is shared."""
-        show = ("readlink", "/proc/self/ns/net", "/proc/self/ns/uts")
+        show = "readlink /proc/self/ns/net; readlink /proc/self/ns/uts"
 
-        net, uts = box.run(
-            "sh", "-c", "readlink /proc/self/ns/net; readlink /proc/self/ns/uts", network="host"
-        ).text.split()
+        net, uts = box.run("sh", "-c", show, network="host").text.split()
 
-        assert show
         assert net == os.readlink("/proc/self/ns/net")
         assert uts != os.readlink("/proc/self/ns/uts")
 
@@ -338,11 +324,13 @@ class TestProcess:
 
     def test_umask_and_signals_are_those_of_a_fresh_process(self, box):
         """The umask is 022; no signal is ignored or blocked, SIGPIPE least of all."""
-        show = "umask; grep -E '^Sig(Blk|Ign)' /proc/self/status"
+        text = box.run("grep", "-E", "^(Umask|Sig(Blk|Ign))", "/proc/self/status").text
+        values = [int(line.split()[1], 16) for line in text.splitlines()]
+        # glibc keeps 32 and 33 for itself; a parent that used posix_spawn leaves them ignored,
+        # and no program can tell, since nothing else may touch them.
+        values[2] &= ~(0b11 << 31)
 
-        lines = box.run("sh", "-c", show).text.splitlines()
-
-        assert lines == ["0022", f"SigBlk:\t{0:016x}", f"SigIgn:\t{0:016x}"]
+        assert values == [0x22, 0, 0]
 
     def test_no_descriptor_leaks(self, box):
         """The program has its three streams and nothing else, whatever layerkit has open."""
@@ -737,9 +725,9 @@ class TestStreams:
 class TestSignals:
     """Signals to layerkit's own process."""
 
-    def start(self, box, *command):
+    def start(self, box, *command, **options):
         """A process with its first line read."""
-        process = subprocess.Popen(box.program(*command), stdout=subprocess.PIPE)
+        process = subprocess.Popen(box.program(*command, **options), stdout=subprocess.PIPE)
         assert process.stdout.readline() == b"ready\n"
         return process
 
@@ -762,7 +750,8 @@ class TestSignals:
 
     def test_a_users_container_dies_along_too(self, box):
         """Also after the change of user, which forgets the death signal."""
-        with self.start(box, "sh", "-c", "echo ready; exec sleep 1000") as process:
+        command = ("sh", "-c", "echo ready; exec sleep 1000")
+        with self.start(box, *command, user="app") as process:
             pid = int((box.folder / "pid").read_text())
             process.kill()
             process.wait(20)
@@ -803,19 +792,22 @@ class TestTerminal:
 
     def test_no_descriptor_leaks_into_the_terminal(self, shell):
         """All that is open is the terminal."""
-        assert self.ask(shell, "ls /proc/$$/fd").split()[:3] == ["0", "1", "2"]
-        assert (
-            self.ask(shell, "for n in 0 1 2; do readlink /proc/self/fd/$n; done").split()
-            == ["/dev/pts/0"] * 3
-        )
+        show = "for n in /proc/$$/fd/*; do readlink $n; done"
 
-    def test_a_new_size_arrives(self, shell):
+        # /dev/tty is the shell's own, for its job control.
+        assert set(self.ask(shell, show).split()) == {"/dev/pts/0", "/dev/tty"}
+
+    def test_a_new_size_arrives(self, box):
         """When the user's window changes, the container's terminal changes and its shell is told."""
-        self.ask(shell, "trap 'echo changed' WINCH")
-        shell.setwinsize(40, 120)
-        shell.expect_exact("changed")
-        shell.sendline("stty size")
-        shell.expect_exact("40 120")
+        tell = "trap 'stty size' WINCH; echo waiting; while :; do sleep 0.01; done"
+        program, arguments = _split(box.program("sh", "-c", tell, terminal=True))
+        child = pexpect.spawn(
+            program, arguments, encoding="utf-8", dimensions=(30, 100), timeout=20
+        )
+        child.expect_exact("waiting")
+        child.setwinsize(40, 120)
+        child.expect_exact("40 120")
+        child.close(force=True)
 
     def test_control_c_is_a_key(self, shell):
         """Ctrl+C ends what runs in the shell, not the shell and not layerkit."""
@@ -837,8 +829,6 @@ class TestTerminal:
     @pytest.mark.parametrize("how", ["exit", "TERM", "HUP", "unknown user"])
     def test_the_users_terminal_is_as_before(self, box, how):
         """However the container ends, the modes of the user's terminal come back."""
-        import shlex
-
         user = {"user": "nosuch"} if how == "unknown user" else {}
         program = shlex.join(box.program("sh", terminal=True, **user))
         child = pexpect.spawn(

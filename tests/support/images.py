@@ -9,12 +9,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import platform
 import re
 import shutil
 import stat
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from support import tars
 
@@ -34,6 +36,11 @@ def debian_minbase(cache: Path = CACHE) -> Path:
     return _kept(cache, "minbase", _build_minbase)
 
 
+def minbase_is_kept(cache: Path = CACHE) -> bool:
+    """Whether `debian_minbase` has nothing to build."""
+    return _place(cache, "minbase").exists()
+
+
 def five_layers(cache: Path = CACHE) -> Path:
     """Debian and four layers of changes with every kind of entry, packed by umoci. Needs root.
 
@@ -50,8 +57,13 @@ def five_layers(cache: Path = CACHE) -> Path:
 
 def sample_from_host(layout: Path) -> Path:
     """A small image of this host's own shell and tools with their libraries; needs no privilege."""
-    tars.oci_layout(layout, [sample_layer()], runtime={"Cmd": ["sh"], "Env": [_PATH]})
+    tars.oci_layout(layout, [sample_layer()], config=sample_config())
     return layout
+
+
+def sample_config() -> dict[str, Any]:
+    """The config of `sample_from_host`, but for its layers."""
+    return _config("sh", "files of this host")
 
 
 def sample_layer(names: Iterable[str] = ()) -> bytes:
@@ -83,10 +95,14 @@ _SAMPLE_FILES = (
 )
 
 
+def _place(cache: Path, name: str) -> Path:
+    return cache / f"{name}-{_RECIPE}"
+
+
 def _kept(cache: Path, name: str, build: Callable[[Path], None]) -> Path:
     """The layout called `name` in the cache, built first where it is not there yet."""
     cache.mkdir(parents=True, exist_ok=True)
-    final = cache / f"{name}-{_RECIPE}"
+    final = _place(cache, name)
     with (cache / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not final.exists():
@@ -107,9 +123,22 @@ def _build_minbase(layout: Path) -> None:
             "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
             _codename(), str(rootfs), *sources,
         )  # fmt: skip
-        tars.oci_layout(layout, [rootfs], runtime={"Cmd": ["bash"], "Env": [_PATH]})
+        made_by = f"mmdebstrap --variant=minbase {_codename()}"
+        tars.oci_layout(layout, [rootfs], config=_config("bash", made_by))
     finally:
         rootfs.unlink(missing_ok=True)
+
+
+def _config(command: str, made_by: str) -> dict[str, Any]:
+    """What an image config says beside its layers: a command to run, and how the image came."""
+    now = datetime.now(tz=UTC).isoformat(timespec="seconds")
+    machine = platform.machine()
+    return {
+        "created": now,
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine),
+        "config": {"Cmd": [command], "Env": [_PATH]},
+        "history": [{"created": now, "created_by": made_by}],
+    }
 
 
 def _codename() -> str:
