@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from layerkit import digest as digests
+from layerkit import oci_shapes as shapes
+from layerkit import strictjson
 from layerkit.digest import BlobDigest, DiffID
 from layerkit.errors import DocumentError
 
@@ -50,6 +52,7 @@ LAYER_TYPES = (
 
 DOCUMENT_LIMIT = 4 << 20
 """The most bytes a manifest, index or config may have (distribution-spec: at least 4 MiB)."""
+_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,65 +144,6 @@ class ImageConfig:
         return document
 
 
-class _Wire(msgspec.Struct, rename="camel"):
-    """Shapes of the JSON documents; null stands for absent, as docker writes it."""
-
-
-class _WirePlatform(_Wire):
-    os: str | None = None
-    architecture: str | None = None
-    variant: str | None = None
-
-
-class _WireDescriptor(_Wire):
-    digest: str
-    size: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-    media_type: str | None = None
-    platform: _WirePlatform | None = None
-    annotations: dict[str, str] | None = None
-    artifact_type: str | None = None
-
-
-class _WireIndex(_Wire):
-    manifests: list[_WireDescriptor]
-
-
-class _WireManifest(_Wire):
-    config: _WireDescriptor
-    layers: list[_WireDescriptor] | None = None
-
-
-class _WireRuntime(_Wire, rename="pascal"):
-    user: str | None = None
-    env: list[str] | None = None
-    entrypoint: list[str] | None = None
-    cmd: list[str] | None = None
-    working_dir: str | None = None
-
-
-class _WireRootFS(msgspec.Struct):
-    diff_ids: list[str]
-    type: str | None = None
-
-
-class _WireHistory(msgspec.Struct):
-    created: str | None = None
-    created_by: str | None = None
-    comment: str | None = None
-    empty_layer: bool | None = None
-
-
-class _WireConfig(msgspec.Struct):
-    rootfs: _WireRootFS
-    architecture: str | None = None
-    os: str | None = None
-    variant: str | None = None
-    created: str | None = None
-    author: str | None = None
-    config: _WireRuntime | None = None
-    history: list[_WireHistory] | None = None
-
-
 _T = TypeVar("_T")
 
 
@@ -210,31 +154,33 @@ def parse_document(raw: bytes, media_type: str = "") -> Index | Manifest:
     document's own `mediaType` must not contradict it, and a document that could be read as both an
     index and a manifest is refused (CVE-2021-41190). Raises `DocumentError`.
     """
-    document = _json_object(raw, "manifest")
+    document = _document(raw, "manifest")
     _refuse_schema1(document, media_type)
     own = document.get("mediaType") or media_type
     if not isinstance(own, str) or (media_type and own != media_type):
         raise DocumentError(
-            f"ambiguous manifest: it calls itself {own!r}, but was announced as {media_type!r}"
+            f"ambiguous manifest: it calls itself {_shown(own)}, "
+            f"but was announced as {_shown(media_type)}"
         )
-    if document.get("schemaVersion") != 2:  # noqa: PLR2004  image-spec: MUST be 2
-        raise DocumentError(
-            f"unknown manifest: schemaVersion is {document.get('schemaVersion')!r}, wanted 2"
-        )
+    version = document.get("schemaVersion")
+    if version != 2:  # noqa: PLR2004  image-spec: MUST be 2
+        raise DocumentError(f"unknown manifest: schemaVersion is {_shown(version)}, wanted 2")
     is_index = "manifests" in document
     if is_index and ("config" in document or "layers" in document):
         raise DocumentError("ambiguous manifest: it is both an index and an image manifest")
     if own and own not in (INDEX_TYPES if is_index else MANIFEST_TYPES):
-        raise DocumentError(f"unsupported manifest: media type {own!r} is not that of an image")
+        raise DocumentError(
+            f"unsupported manifest: media type {_shown(own)} is not that of an image"
+        )
     if is_index:
-        return _index(raw, own or OCI_INDEX, _convert(document, _WireIndex, "index"))
-    return _manifest(raw, own or OCI_MANIFEST, _convert(document, _WireManifest, "manifest"))
+        return _index(raw, own or OCI_INDEX, _convert(document, shapes.Index, "index"))
+    return _manifest(raw, own or OCI_MANIFEST, _convert(document, shapes.Manifest, "manifest"))
 
 
 def parse_config(raw: bytes) -> ImageConfig:
     """The image config that `raw` is (image-spec config.md). Raises `DocumentError`."""
-    wire = _convert(_json_object(raw, "image config"), _WireConfig, "image config")
-    runtime = wire.config or _WireRuntime()
+    wire = _convert(_document(raw, "image config"), shapes.Config, "image config")
+    runtime = wire.config or shapes.Runtime()
     return ImageConfig(
         raw=raw,
         platform=Platform(wire.os or "", wire.architecture or "", wire.variant or ""),
@@ -247,7 +193,7 @@ def parse_config(raw: bytes) -> ImageConfig:
             cmd=tuple(runtime.cmd or ()),
             working_dir=runtime.working_dir or "",
         ),
-        diff_ids=tuple(DiffID(_digest(text)) for text in wire.rootfs.diff_ids),
+        diff_ids=tuple(DiffID(_digest(text)) for text in wire.rootfs.diff_ids or ()),
         history=tuple(
             HistoryItem(
                 item.created or "",
@@ -265,7 +211,7 @@ def check_image(manifest: Manifest, config: ImageConfig) -> None:
     for layer in manifest.layers:
         if layer.media_type not in LAYER_TYPES:
             raise DocumentError(
-                f"unsupported layer {layer.digest.short}: media type {layer.media_type!r} "
+                f"unsupported layer {layer.digest.short}: media type {_shown(layer.media_type)} "
                 "is not that of a file system layer"
             )
     if len(manifest.layers) != len(config.diff_ids):
@@ -273,17 +219,22 @@ def check_image(manifest: Manifest, config: ImageConfig) -> None:
             f"manifest and config disagree: {len(manifest.layers)} layers, "
             f"{len(config.diff_ids)} diff_ids"
         )
+    for digest in (*(layer.digest for layer in manifest.layers), *config.diff_ids):
+        if digest.algorithm not in digests.ALGORITHMS:
+            raise DocumentError(
+                f"cannot verify layers: unsupported digest algorithm {digest.algorithm[:_SHOWN]}"
+            )
 
 
-def _index(raw: bytes, media_type: str, wire: _WireIndex) -> Index:
+def _index(raw: bytes, media_type: str, wire: shapes.Index) -> Index:
     return Index(raw, media_type, tuple(map(_descriptor, wire.manifests)))
 
 
-def _manifest(raw: bytes, media_type: str, wire: _WireManifest) -> Manifest:
+def _manifest(raw: bytes, media_type: str, wire: shapes.Manifest) -> Manifest:
     config = _descriptor(wire.config)
     if config.media_type not in CONFIG_TYPES:
         raise DocumentError(
-            f"not an image: its config has media type {config.media_type!r} "
+            f"not an image: its config has media type {_shown(config.media_type)} "
             "(an artifact, not a file system)"
         )
     layers = tuple(map(_descriptor, wire.layers or ()))
@@ -298,7 +249,7 @@ def _refuse_two_sizes(descriptors: tuple[Descriptor, ...]) -> None:
             raise DocumentError(f"ambiguous manifest: {descriptor.digest} has two different sizes")
 
 
-def _descriptor(wire: _WireDescriptor) -> Descriptor:
+def _descriptor(wire: shapes.Descriptor) -> Descriptor:
     return Descriptor(
         media_type=wire.media_type or "",
         digest=BlobDigest(_digest(wire.digest)),
@@ -309,7 +260,7 @@ def _descriptor(wire: _WireDescriptor) -> Descriptor:
     )
 
 
-def _platform(wire: _WirePlatform | None) -> Platform | None:
+def _platform(wire: shapes.Platform | None) -> Platform | None:
     if wire is None:
         return None
     return Platform(wire.os or "", wire.architecture or "", wire.variant or "")
@@ -330,6 +281,13 @@ def _refuse_schema1(document: dict[str, Any], media_type: str) -> None:
         )
 
 
+def _document(raw: bytes, what: str) -> dict[str, Any]:
+    try:
+        return strictjson.parse_object(raw, DOCUMENT_LIMIT)
+    except ValueError as error:
+        raise DocumentError(f"invalid {what}: {error}") from None
+
+
 def _convert(document: dict[str, Any], shape: type[_T], what: str) -> _T:
     try:
         return msgspec.convert(document, shape)
@@ -337,27 +295,7 @@ def _convert(document: dict[str, Any], shape: type[_T], what: str) -> _T:
         raise DocumentError(f"invalid {what}: {error}") from None
 
 
-def _json_object(raw: bytes, what: str) -> dict[str, Any]:
-    """The JSON object in `raw`, refusing what two readers could read in two ways."""
-    if len(raw) > DOCUMENT_LIMIT:
-        raise DocumentError(f"invalid {what}: {len(raw)} bytes, at most {DOCUMENT_LIMIT} allowed")
-    try:
-        document = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError) as error:
-        raise DocumentError(f"invalid {what}: not JSON as RFC 8259 wants it ({error})") from None
-    if not isinstance(document, dict):
-        raise DocumentError(f"invalid {what}: a JSON {type(document).__name__}, wanted an object")
-    return document
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("an object has the same key twice")
-    return result
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
+def _shown(value: object) -> str:
+    """A value of a document for a message, cut short."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

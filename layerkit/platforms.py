@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from layerkit.errors import NotFoundError, UsageError
-from layerkit.oci import Descriptor, Index, Platform
+from layerkit.oci import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Platform
 
 _PART = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _ALIASES = {
@@ -44,6 +44,8 @@ def normalize(platform: Platform) -> Platform:
         platform.architecture.lower(), (platform.architecture.lower(), "")
     )
     variant = platform.variant.lower() or implied
+    if architecture in {"arm", "arm64"} and variant.isdecimal():
+        variant = f"v{variant}"
     if architecture == "arm":
         variant = variant or "v7"
     elif (architecture, variant) in {("arm64", "v8"), ("amd64", "v1")}:
@@ -55,19 +57,17 @@ def acceptable(wanted: Platform) -> list[Platform]:
     """The platforms whose programs run on `wanted`, best first."""
     wanted = normalize(wanted)
     number = int(wanted.variant[1:]) if re.fullmatch(r"v[0-9]{1,2}", wanted.variant) else 0
-    steps: list[tuple[str, str]]
+    steps = [(wanted.architecture, wanted.variant)]
     match wanted.architecture:
         case "amd64":
-            steps = [("amd64", f"v{n}") for n in range(number, 1, -1)]
+            steps += [("amd64", f"v{n}") for n in range(number, 1, -1)]
             steps += [("amd64", ""), ("386", "")]
         case "arm":
-            steps = [("arm", f"v{n}") for n in range(number, 4, -1)]
+            steps += [("arm", f"v{n}") for n in range(number, 4, -1)]
         case "arm64":
-            steps = [("arm64", f"v{n}") for n in range(number, 8, -1)]
+            steps += [("arm64", f"v{n}") for n in range(number, 8, -1)]
             steps += [("arm64", ""), *(("arm", f"v{n}") for n in range(8, 4, -1))]
-        case other:
-            steps = [(other, wanted.variant)]
-    return [Platform(wanted.os, architecture, variant) for architecture, variant in steps]
+    return [Platform(wanted.os, *step) for step in dict.fromkeys(steps)]
 
 
 def select(index: Index, wanted: Platform, what: str) -> Descriptor:
@@ -76,7 +76,7 @@ def select(index: Index, wanted: Platform, what: str) -> Descriptor:
     An entry without a platform is taken when nothing names one that fits. `what` names the image
     in the message. Raises `NotFoundError`, listing what the index offers.
     """
-    offers = [entry for entry in index.manifests if not _is_attachment(entry)]
+    offers = [entry for entry in index.manifests if _is_image(entry)]
     for platform in acceptable(wanted):
         for entry in offers:
             if entry.platform and normalize(entry.platform) == platform:
@@ -91,9 +91,11 @@ def select(index: Index, wanted: Platform, what: str) -> Descriptor:
     )
 
 
-def _is_attachment(entry: Descriptor) -> bool:
-    return bool(
-        (entry.platform and normalize(entry.platform) == _UNKNOWN)
-        or entry.artifact_type
-        or "vnd.docker.reference.type" in entry.annotations
+def _is_image(entry: Descriptor) -> bool:
+    """Whether the entry may lead to an image, not to an attachment or something unknown."""
+    return (
+        entry.media_type in (*MANIFEST_TYPES, *INDEX_TYPES, "")
+        and not entry.artifact_type
+        and not (entry.platform and normalize(entry.platform) == _UNKNOWN)
+        and "vnd.docker.reference.type" not in entry.annotations
     )
