@@ -15,6 +15,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LINK_LIMIT = 40
+"""As many symlinks as Linux follows in one path (path_resolution(7))."""
+
 
 class Kind(IntEnum):
     """What one record of a layer is; the last three occur in layers only, never in a tree."""
@@ -130,6 +133,51 @@ def find(tree: Tree, path: bytes) -> Node | None:
     for name in filter(None, path.split(b"/")):
         node = inside(node).get(name) if node is not None else None
     return node
+
+
+def real_way(tree: Tree, path: bytes) -> list[bytes] | None:
+    """The way to `path` without symlinks, as `openat2(RESOLVE_IN_ROOT)` goes; None in a loop.
+
+    The last component is followed, too. Components that do not exist stay as they are written.
+    """
+    todo = path.split(b"/")[::-1]
+    way: list[tuple[bytes, Node | None]] = []
+    links = 0
+    while todo:
+        name = todo.pop()
+        if name == b"..":
+            del way[-1:]
+        elif name not in {b"", b"."}:
+            here = way[-1][1] if way else tree
+            node = inside(here).get(name) if here is not None else None
+            if node is None or node.kind is not Kind.SYMLINK:
+                way.append((name, node))
+                continue
+            links += 1
+            if links > LINK_LIMIT:
+                return None
+            if node.entry.link.startswith(b"/"):
+                way.clear()
+            todo.extend(node.entry.link.split(b"/")[::-1])
+    return [name for name, _ in way]
+
+
+def look_up(tree: Tree, path: bytes, *, follow: bool = True) -> tuple[bytes, Node] | None:
+    """What `path` leads to inside the root, with its path without symlinks; None if to nothing.
+
+    Without `follow`, a symlink at the very end is the answer itself.
+    """
+    parent, _, name = path.rstrip(b"/").rpartition(b"/")
+    if follow or name in {b"", b".", b".."}:
+        way = real_way(tree, path)
+    else:
+        way = real_way(tree, parent)
+        way = None if way is None else [*way, name]
+    if way is None:
+        return None
+    real = b"/".join(way)
+    node = find(tree, real)
+    return None if node is None else (real, node)
 
 
 @dataclass(frozen=True, slots=True)

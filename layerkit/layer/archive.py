@@ -19,6 +19,7 @@ ReadAt: TypeAlias = Callable[[int, int], bytes]
 
 ENTRY_LIMIT = 1_000_000
 _EXTENSION_LIMIT = 1 << 20
+_SIZE_LIMIT = 1 << 62  # behind it, offsets would no longer be 64-bit numbers
 _EXTENSIONS = frozenset((b"x", b"X", b"L", b"K", b"g"))
 _ZERO = bytes(BLOCK)
 _KINDS = {
@@ -72,9 +73,10 @@ class _Extensions:
         value = self._values.get(b"mtime")
         return (seconds, 0) if value is None else pax.time(value, "mtime")
 
-    def is_sparse_1(self) -> bool:
-        version = self._values.get(b"GNU.sparse.major"), self._values.get(b"GNU.sparse.minor")
-        return version == (b"1", b"0")
+    def sparse_version(self) -> tuple[bytes, bytes]:
+        """Major and minor number; both empty for plain files and where only the map tells."""
+        number = self._values.get
+        return number(b"GNU.sparse.major", b""), number(b"GNU.sparse.minor", b"")
 
 
 class _Content(NamedTuple):
@@ -92,13 +94,15 @@ def read(
 
     Markers come as WHITEOUT and OPAQUE entries. What is left out on purpose (AUFS bookkeeping,
     overlayfs' own xattrs) is told to `warn`, one line each. Raises `ArchiveError`, naming the
-    entry, for everything else that is not as the formats have it, and beyond `limit` entries.
+    entry, for everything else that is not as the formats have it, and beyond `limit` entries,
+    those left out included.
     """
     reader = _Reader(read_at, warn)
     for count, entry in enumerate(reader.entries(), start=1):
         if count > limit:
             raise ArchiveError(f"more than {limit} entries in one layer")
-        yield entry
+        if entry is not None:
+            yield entry
 
 
 class _Reader:
@@ -108,17 +112,16 @@ class _Reader:
         self._position = 0
         self._data_end = 0
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry | None]:
+        """One item for each entry, None for those that are left out."""
         extensions = _Extensions()
         while (block := self._next_header(extensions)) is not None:
             found = self._parse(block, extensions)
             if found.typeflag in _EXTENSIONS:
                 self._extend(extensions, found)
                 continue
-            entry = self._entry(found, block, extensions)
+            yield self._entry(found, block, extensions)
             extensions = _Extensions()
-            if entry is not None:
-                yield entry
 
     def _next_header(self, extensions: _Extensions) -> bytes | None:
         """The next header block, None at the end of the archive."""
@@ -168,6 +171,7 @@ class _Reader:
         """Take in a header that speaks about the next entry; a later one replaces an earlier one."""
         if found.size > _EXTENSION_LIMIT:
             raise ArchiveError(f"extended header of {found.size} bytes, at most {_EXTENSION_LIMIT}")
+        at = self._position - BLOCK
         body = self._read_at(self._position, found.size)
         self._position += _padded(found.size)
         if len(body) < found.size:
@@ -179,9 +183,9 @@ class _Reader:
                 extensions.long_link = header.text(body)
             case b"g":
                 # Global records are about the archive (git writes a comment); the peers ignore them.
-                pax.parse(body)
+                _records(body, at)
             case _:
-                extensions.set_records(pax.parse(body))
+                extensions.set_records(_records(body, at))
 
     def _entry(self, found: Header, block: bytes, extensions: _Extensions) -> Entry | None:
         raw_name = extensions.name or found.name
@@ -199,25 +203,39 @@ class _Reader:
         self, kind: Kind, found: Header, block: bytes, extensions: _Extensions
     ) -> _Content:
         """Where an entry's content lies; moves on behind it."""
-        # Only files have data, whatever the size field of another kind says.
-        stored = extensions.number(b"size", found.size) if kind is Kind.FILE else 0
-        if stored < 0:
-            raise ArchiveError(f"negative size {stored}")
-        extents: sparse.Map | None = None
-        size = stored
+        if kind is not Kind.FILE:
+            # Only files have data, whatever the size field of another kind says.
+            return _Content(0, 0, None)
+        stored = extensions.number(b"size", found.size)
+        if not 0 <= stored <= _SIZE_LIMIT:
+            raise ArchiveError(f"size {stored} is out of range")
+        content = self._sparse(found, block, extensions, stored)
+        if content is None:
+            content = _Content(self._position, stored, None)
+        self._data_end = self._position + stored
+        self._position += _padded(stored)
+        if content.extents is not None and _total(content.extents) != self._data_end - content.data:
+            raise ArchiveError("invalid sparse map: it does not add up to the data")
+        return content
+
+    def _sparse(
+        self, found: Header, block: bytes, extensions: _Extensions, stored: int
+    ) -> _Content | None:
+        """The content of a sparse file of which `stored` bytes follow, None for a plain file."""
         if found.typeflag == b"S":
             extents, size = sparse.old_gnu(block, self._block)
-        start = data = self._position
-        if extensions.is_sparse_1():
-            size = extensions.number(b"GNU.sparse.realsize", -1)
-            extents, data = sparse.pax_1(self._read_at, start, start + stored, size)
-        elif (in_records := sparse.pax_0(extensions.records or [])) is not None:
-            extents, size = in_records, extensions.number(b"GNU.sparse.size", -1)
-        if extents is not None and sum(extent.size for extent in extents) != start + stored - data:
-            raise ArchiveError("invalid sparse map: it does not add up to the data")
-        self._data_end = start + stored
-        self._position = start + _padded(stored)
-        return _Content(data if kind is Kind.FILE else 0, size, extents)
+            return _Content(self._position, size, extents)
+        start = self._position
+        match extensions.sparse_version():
+            case (b"1", b"0"):
+                size = extensions.number(b"GNU.sparse.realsize", -1)
+                extents, data = sparse.pax_1(self._read_at, start, start + stored, size)
+                return _Content(data, size, extents)
+            case (b"", b"") | (b"0", b"0" | b"1"):
+                in_records = sparse.pax_0(extensions.records or [])
+                return in_records and _Content(start, in_records[1], in_records[0])
+            case major, minor:
+                raise ArchiveError(f"unknown sparse format {names.show(major + b'.' + minor)}")
 
     def _marker(self, path: bytes) -> Entry | None:
         """The entry of a whiteout or an opaque mark, by its name alone; None for AUFS bookkeeping."""
@@ -263,6 +281,17 @@ def _steers_a_tool(xattr: str) -> bool:
     }
 
 
+def _records(body: bytes, at: int) -> pax.Records:
+    try:
+        return pax.parse(body)
+    except ArchiveError as error:
+        raise ArchiveError(f"{error} in the extended header at byte {at}") from None
+
+
+def _total(extents: sparse.Map) -> int:
+    return sum(extent.size for extent in extents)
+
+
 def _kind(found: Header, raw_name: bytes) -> Kind:
     kind = _KINDS.get(found.typeflag)
     if kind is None:
@@ -280,6 +309,8 @@ def _owner(what: str, number: int) -> int:
 
 def _link(kind: Kind, target: bytes) -> bytes:
     if kind is Kind.HARDLINK:
+        if not target:
+            raise ArchiveError("hard link without a target")
         return names.clean(target)
     if kind is not Kind.SYMLINK:
         return b""

@@ -7,12 +7,15 @@ Rules (image-spec layer.md, "Applying Changesets"; in brackets what layerkit dec
 specification is silent):
 
 1. Whiteouts and opaque marks hide what lower layers have, wherever they stand in the archive; they
-   never touch what their own layer brings. So they go first.
+   never touch what their own layer brings. So they go first, all at once. A symlink of a lower
+   layer on their way is followed, unless their own layer hides or replaces it: overlayfs makes a
+   folder opaque that replaces a symlink, which says nothing about where that led.
 2. Then the entries in their order; of two with one name the last holds.
 3. A folder over a folder takes the new metadata and keeps the content; anything else replaces.
 4. Parents that no entry names are made as 0755 of root, dated 1970; existing ones stay as they are.
 5. A symlink on the way to an entry is followed inside the root; one that leads nowhere, or to
-   something else than a folder, is followed too and its folders are made.
+   something else than a folder, is followed too and its folders are made. So a few bytes may ask
+   for many folders: both their path and their number have limits.
 6. A hard link joins the file that its target names at that moment, also one of a lower layer. What
    its header says holds for all names of the file, unless that comes from a lower layer.
 """
@@ -24,15 +27,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from layerkit.errors import ArchiveError
-from layerkit.layer.names import show
-from layerkit.tree import Entry, Kind, Node, Tree, empty, inside
+from layerkit.layer.names import NAME_LIMIT, PATH_LIMIT, show
+from layerkit.tree import Entry, Kind, Node, Tree, empty, inside, real_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
+IMPLIED_LIMIT = 1_000_000
+_IMPLIED = Entry(b"", Kind.DIRECTORY, 0o755)
+"""One for all folders that only paths name: their own paths would take more room than they do."""
 _ON_THE_WAY = (Kind.DIRECTORY, Kind.SYMLINK)
-_LINK_LIMIT = 40
-"""As many symlinks as Linux follows in one path (path_resolution(7))."""
+_MARKS = (Kind.WHITEOUT, Kind.OPAQUE)
 
 
 def merge(layers: Iterable[Iterable[Entry]]) -> Tree:
@@ -46,14 +51,12 @@ def merge(layers: Iterable[Iterable[Entry]]) -> Tree:
 def apply(tree: Tree, entries: Iterable[Entry], layer: int) -> Tree:
     """The tree with one more layer on top, numbered `layer`; `tree` itself stays as it is."""
     upper = _Upper(tree, layer)
-    content = []
+    marks: list[Entry] = []
+    content: list[Entry] = []
     for entry in entries:
-        if entry.kind is Kind.WHITEOUT:
-            upper.hide(entry.path)
-        elif entry.kind is Kind.OPAQUE:
-            upper.hide_inside(entry.path)
-        else:
-            content.append(entry)
+        (marks if entry.kind in _MARKS else content).append(entry)
+    if marks:
+        upper.hide(marks, content)
     for entry in content:
         try:
             upper.put(entry)
@@ -76,19 +79,39 @@ class _Upper:
         self._layer = layer
         self.root = self._copy(lower)
         self._folders: dict[bytes, Node] = {}
+        self._implied = 0
 
     # -- rule 1 ---------------------------------------------------------------------------------
 
-    def hide(self, path: bytes) -> None:
+    def hide(self, marks: list[Entry], content: list[Entry]) -> None:
+        """Remove what `marks` hide, while nothing of their own layer's `content` is here yet."""
+        touched = {entry.path for entry in content}
+        touched.update(mark.path for mark in marks if mark.kind is Kind.WHITEOUT)
+        hidden = {(*way, name) for mark in marks for way, name in self._hidden(mark, touched)}
+        # Reversed, what is inside of a folder comes before the folder itself.
+        for *way, name in sorted(hidden, reverse=True):
+            del inside(self._own(way))[name]
+
+    def _hidden(
+        self, mark: Entry, touched: Collection[bytes]
+    ) -> Iterator[tuple[tuple[bytes, ...], bytes]]:
+        """Each name that `mark` hides, with the way to its folder."""
+        is_opaque = mark.kind is Kind.OPAQUE
+        folder, _, name = (mark.path, b"", b"") if is_opaque else mark.path.rpartition(b"/")
+        if any(self._is_symlink(path) for path in _way_down(folder) if path in touched):
+            return
+        found = self._lookup(folder)
+        if found is None:
+            return
+        children = inside(found.folder)
+        for each in children if is_opaque else children.keys() & {name}:
+            yield tuple(found.way), each
+
+    def _is_symlink(self, path: bytes) -> bool:
         parent, _, name = path.rpartition(b"/")
         found = self._lookup(parent)
-        if found is not None and name in inside(found.folder):
-            del inside(self._own(found.way))[name]
-
-    def hide_inside(self, path: bytes) -> None:
-        found = self._lookup(path)
-        if found is not None and inside(found.folder):
-            inside(self._own(found.way)).clear()
+        node = inside(found.folder).get(name) if found is not None else None
+        return node is not None and node.kind is Kind.SYMLINK
 
     # -- rules 2 to 6 ---------------------------------------------------------------------------
 
@@ -144,41 +167,18 @@ class _Upper:
         """The own folder to write into for `path`, made with its parents where it is missing."""
         known = self._folders.get(path)
         if known is None:
-            way = self._resolve(path)
+            way = real_way(self.root, path)
             if way is None:
                 raise ArchiveError("too many symlinks on the way")
+            # Where symlinks made the way longer, there must still be room for any name.
+            if len(b"/".join(way)) > max(len(path), PATH_LIMIT - NAME_LIMIT - 1):
+                raise ArchiveError("too long a way behind its symlinks")
             known = self._folders[path] = self._own(way)
         return known
 
-    def _resolve(self, path: bytes) -> list[bytes] | None:
-        """The way to `path` without symlinks, as `openat2(RESOLVE_IN_ROOT)` goes; None in a loop.
-
-        Components that do not exist stay as they are written: they are to be made.
-        """
-        todo = path.split(b"/")[::-1]
-        way: list[tuple[bytes, Node | None]] = []
-        links = 0
-        while todo:
-            name = todo.pop()
-            if name == b"..":
-                del way[-1:]
-            elif name not in {b"", b"."}:
-                here = way[-1][1] if way else self.root
-                node = inside(here).get(name) if here is not None else None
-                if node is None or node.kind is not Kind.SYMLINK:
-                    way.append((name, node))
-                    continue
-                links += 1
-                if links > _LINK_LIMIT:
-                    return None
-                if node.entry.link.startswith(b"/"):
-                    way.clear()
-                todo.extend(node.entry.link.split(b"/")[::-1])
-        return [name for name, _ in way]
-
     def _lookup(self, path: bytes) -> _Found | None:
         """The folder at `path` and the way to it, None when there is none."""
-        way = self._resolve(path)
+        way = real_way(self.root, path)
         if way is None:
             return None
         node: Node | None = self.root
@@ -189,17 +189,32 @@ class _Upper:
     def _own(self, way: list[bytes]) -> Node:
         """The folder at the end of a way without symlinks, owned by this layer like all before it."""
         folder = self.root
-        for position, name in enumerate(way):
+        for name in way:
             siblings = inside(folder)
             node = siblings.get(name)
             if node is None or node.children is None:
-                path = b"/".join(way[: position + 1])
-                node = Node(Entry(path, Kind.DIRECTORY, 0o755), self._layer, {})
+                node = self._imply()
             elif node.layer != self._layer:
                 node = self._copy(node)
             siblings[name] = node
             folder = node
         return folder
 
+    def _imply(self) -> Node:
+        self._implied += 1
+        if self._implied > IMPLIED_LIMIT:
+            raise ArchiveError(f"more than {IMPLIED_LIMIT} folders that only paths name")
+        return Node(_IMPLIED, self._layer, {})
+
     def _copy(self, folder: Node) -> Node:
         return Node(folder.entry, self._layer, dict(inside(folder)))
+
+
+def _way_down(path: bytes) -> Iterator[bytes]:
+    """`a`, `a/b`, `a/b/c` for `a/b/c`; nothing for the root."""
+    end = path.find(b"/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find(b"/", end + 1)
+    if path:
+        yield path

@@ -74,12 +74,13 @@ def pax_1(read: Callable[[int, int], bytes], start: int, end: int, real: int) ->
         *lines, rest = (rest + read(position, header.BLOCK)).split(b"\n")
         position += header.BLOCK
         numbers += lines
-        if len(rest) > 20:  # noqa: PLR2004  no 64-bit number has more digits
-            raise ArchiveError("invalid sparse map: a line without end")
         if numbers:
             wanted = 1 + 2 * pax.integer(numbers[0], "sparse count")
         if not 0 < wanted <= 2 * EXTENT_LIMIT:
             raise ArchiveError(f"sparse map of more than {EXTENT_LIMIT} extents")
+        # Behind the last line, the block is filled up with NULs.
+        if len(numbers) < wanted and len(rest) > 20:  # noqa: PLR2004  the digits of 64 bits
+            raise ArchiveError("invalid sparse map: a line without end")
     return checked(_two_by_two(numbers[1:wanted]), real), position
 
 

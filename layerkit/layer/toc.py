@@ -36,5 +36,8 @@ def decode(data: bytes) -> Toc:
     stored = int.from_bytes(data[len(_MAGIC) : start], "big")
     if not data.startswith(_MAGIC) or zlib.crc32(body) != stored:
         raise IntegrityError("damaged layer index, or one of another version")
-    entries, warnings = msgspec.msgpack.decode(body, type=tuple[list[Entry], list[str]])
+    try:
+        entries, warnings = msgspec.msgpack.decode(body, type=tuple[list[Entry], list[str]])
+    except msgspec.MsgspecError as error:
+        raise IntegrityError(f"layer index of another form: {error}") from None
     return Toc(entries, warnings)

@@ -215,25 +215,20 @@ def oci_layout(
     layers: Iterable[Layer],
     *,
     name: str = "test",
-    runtime: Mapping[str, Any] | None = None,
-    architecture: str = "amd64",
+    config: Mapping[str, Any] | None = None,
 ) -> str:
     """Write `folder` as an OCI image layout with one image; return its manifest's digest.
 
-    `name` is the image's `org.opencontainers.image.ref.name`, `runtime` its config's `config`.
+    `name` is the image's `org.opencontainers.image.ref.name`; `config` goes over a default one.
     """
     (folder / "blobs/sha256").mkdir(parents=True)
     stored = [_store_layer(folder, layer) for layer in layers]
-    config = {
-        "architecture": architecture,
-        "os": "linux",
-        "config": runtime or {},
-        "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id in stored]},
-    }
+    rootfs = {"type": "layers", "diff_ids": [diff_id for _, diff_id in stored]}
+    described = {"architecture": "amd64", "os": "linux", "rootfs": rootfs, **(config or {})}
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": _store_json(folder, config, "application/vnd.oci.image.config.v1+json"),
+        "config": _store_json(folder, described, "application/vnd.oci.image.config.v1+json"),
         "layers": [descriptor for descriptor, _ in stored],
     }
     descriptor = _store_json(folder, manifest, manifest["mediaType"])

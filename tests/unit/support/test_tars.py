@@ -103,7 +103,9 @@ def test_a_layout_names_its_blobs_by_their_bytes(tmp_path):
     plain = tmp_path / "layer.tar"
     plain.write_bytes(tar)
 
-    digest = tars.oci_layout(tmp_path / "layout", [tar, plain, odd], runtime={"Cmd": ["sh"]})
+    digest = tars.oci_layout(
+        tmp_path / "layout", [tar, plain, odd], config={"config": {"Cmd": ["sh"]}}
+    )
 
     blobs = {blob.name: blob.read_bytes() for blob in (tmp_path / "layout/blobs/sha256").iterdir()}
     assert all(hashlib.sha256(data).hexdigest() == name for name, data in blobs.items())
