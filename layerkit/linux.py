@@ -22,6 +22,7 @@ AT_RECURSIVE = 0x8000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
@@ -129,6 +130,7 @@ _mount = _function("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
 _umount2 = _function("umount2", c_char_p, c_int)
 _unshare = _function("unshare", c_int)
 _pivot_root = _function("pivot_root", c_char_p, c_char_p)
+_syncfs = _function("syncfs", c_int)
 _prctl = _function("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
 _capset = _function("capset", c_void_p, c_void_p)
 _open_tree = _syscall(428, c_int, c_char_p, c_uint)
@@ -173,6 +175,11 @@ def unshare(flags: int) -> None:
 def pivot_root(new_root: str, put_old: str) -> None:
     """Change the root of this mount namespace, the old one moving to `put_old`."""
     _checked(_pivot_root(os.fsencode(new_root), os.fsencode(put_old)), new_root)
+
+
+def syncfs(descriptor: int) -> None:
+    """Put all of the file system that `descriptor` lies on onto its disk."""
+    _checked(_syncfs(descriptor), "syncfs")
 
 
 def openat2(directory: int, path: str, flags: int, resolve: int) -> int:

@@ -4,7 +4,8 @@ docker's rules (moby go-archive, changes_unix.go), where they see everything: an
 when its type, mode, owner or device number differ, or, for anything but a directory, its time or
 size. Beyond them: a symlink's target, xattrs, and bytes that differ under equal size and time. A
 directory with a change below shows as changed itself, the root never; a deleted directory is one
-line, an added one as many as it holds. A directory's own time does not count.
+line, and so is one that became something else; an added one is as many as it holds. A directory's
+own time does not count.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def compare(old: Tree, new: Tree, same_content: SameContent) -> list[Change]:
             found[change.path] = change
         for name in inside(before).keys() & inside(after).keys():
             below, here = inside(before)[name], inside(after)[name]
-            if below is not here and (below.children is not None or here.children is not None):
+            # Of a directory that became something else, that alone is told.
+            if below is not here and here.children is not None:
                 folders.append((join(path, name), below, here))
                 stack.append(folders[-1])
     changed = {parent for path in found for parent in _parents(path)}

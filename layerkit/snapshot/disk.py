@@ -1,50 +1,68 @@
 """Writes a delta of trees into a directory, never outside it.
 
-Every directory is opened below the root descriptor with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`,
-every name in it used relative to that descriptor and created exclusively: nothing on the disk is
-followed, so neither a hostile archive nor another process can lead a write astray.
+Every directory is opened below the root descriptor with no link followed (`snapshot.beneath`),
+every name in it used relative to that descriptor and created exclusively: neither a hostile archive
+nor another process can lead a write astray. Meanwhile the root is the writer's alone.
 
-Order within a node: content, owner, xattrs, mode, time; chown clears setuid bits and capabilities,
-and times come last. Directories get theirs when all else is written, deepest first.
+Order within a node: content, owner, xattrs, mode, time. chown clears setuid bits and capabilities;
+xattrs need a writable mode where the writer is not root; times come last. Directories get all that
+when all else is written, deepest first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from collections import Counter
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from layerkit import linux
 from layerkit.errors import IntegrityError, StoreError, StoreFullError
+from layerkit.snapshot import beneath, rootless
 from layerkit.tree import Entry, Extent, Kind, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from layerkit.snapshot.beneath import Opener
     from layerkit.snapshot.delta import Delta
 
 Skipped: TypeAlias = Counter[str]
-"""How often something could not be kept: "owner", "device", "xattr"."""
+"""How often something could not be kept: "owner", "device", "xattr".
 
-_BENEATH = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
+Under "recorded" are the owners that are only written down, in `user.rootlesscontainers`.
+"""
+
+_Target: TypeAlias = int | str | bytes
 _DEVICES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
 _NO_COPY_RANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NOT_ALLOWED = (errno.EPERM, errno.EACCES)
+# EINVAL: the user namespace has no such id.
+_NO_SUCH_OWNER = (*_NOT_ALLOWED, errno.EINVAL)
+# EINVAL: a value that the kernel reads itself (an ACL, capabilities) makes no sense to it.
+_NO_SUCH_XATTR = (*_NOT_ALLOWED, errno.ENOTSUP, errno.ERANGE, errno.E2BIG, errno.EINVAL)
+_OF_THE_HOST = frozenset(("security.selinux", "security.ima", "security.evm"))
+"""Labels and seals that the host's own policy gives to files; an image's mean nothing here."""
+_ROOM = 1 << 20
+"""So many free bytes are enough for any xattr: ENOSPC is then the file system's own limit."""
 
 
-def write(root: int, delta: Delta, tar_of: Callable[[int], int]) -> Skipped:
+def write(
+    root: int, delta: Delta, tar_of: Callable[[int], int], *, opener: Opener | None = None
+) -> Skipped:
     """Write `delta` below the directory descriptor `root`, which is new or empty.
 
-    `tar_of` gives the descriptor of a layer's tar by its number. What the caller's rights or the
-    file system do not allow (owners, devices, xattrs) is left out and counted. Raises
-    `StoreError`, `StoreFullError`, and `IntegrityError` for a tar that is too short.
+    `tar_of` gives the descriptor of a layer's tar by its number; `opener` opens what is below the
+    root, without one whichever works here. What the caller's rights or the file system do not
+    allow (owners, devices, xattrs) is left out and counted. Raises `StoreError`, `StoreFullError`,
+    and `IntegrityError` for a tar that is too short.
     """
-    writer = _Writer(root, tar_of)
+    writer = _Writer(root, tar_of, opener or beneath.opener(root))
     path = b""
     try:
+        writer.take_root()
         for path in delta.directories:
             writer.make_directory(path)
         for path, node in delta.others.items():
@@ -62,7 +80,8 @@ def write(root: int, delta: Delta, tar_of: Callable[[int], int]) -> Skipped:
 
 def _store_error(path: bytes, error: OSError) -> StoreError:
     shown = path.decode("utf-8", "backslashreplace").encode("unicode_escape").decode()
-    message = f"cannot write {shown!r}: {os.strerror(error.errno or 0).lower()}"
+    what = f"'{shown}'" if path else "the top directory"
+    message = f"cannot write {what}: {os.strerror(error.errno or 0).lower()}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StoreFullError(message)
     if error.errno == errno.EMLINK:
@@ -71,9 +90,11 @@ def _store_error(path: bytes, error: OSError) -> StoreError:
 
 
 class _Writer:
-    def __init__(self, root: int, tar_of: Callable[[int], int]) -> None:
+    def __init__(self, root: int, tar_of: Callable[[int], int], opener: Opener) -> None:
         self._root = root
         self._tar_of = tar_of
+        self._open_beneath = opener
+        self._is_root = os.geteuid() == 0
         self._written: dict[int, bytes] = {}
         self._open_path: bytes | None = None
         self._open_folder = -1
@@ -96,14 +117,25 @@ class _Writer:
         return self._open_folder
 
     def _open(self, path: bytes) -> int:
-        flags = os.O_RDONLY | os.O_DIRECTORY
-        return linux.openat2(self._root, os.fsdecode(path) or ".", flags, _BENEATH)
+        return self._open_beneath(self._root, path, os.O_RDONLY | os.O_DIRECTORY)
 
     def _place(self, path: bytes) -> tuple[int, bytes]:
         parent, _, name = path.rpartition(b"/")
         return self._folder(parent), name
 
     # -- nodes ----------------------------------------------------------------------------------
+
+    def take_root(self) -> None:
+        """Keep others out until the end, and what is made from inheriting a group or an ACL."""
+        if os.fstat(self._root).st_uid != os.geteuid():
+            with contextlib.suppress(PermissionError):
+                os.fchown(self._root, os.geteuid(), os.getegid())
+        os.fchmod(self._root, 0o700)
+        try:
+            os.removexattr(self._root, "system.posix_acl_default")
+        except OSError as error:
+            if error.errno not in {errno.ENODATA, errno.ENOTSUP}:
+                raise
 
     def make_directory(self, path: bytes) -> None:
         if path:
@@ -159,8 +191,8 @@ class _Writer:
     def _symlink(self, path: bytes, entry: Entry) -> None:
         folder, name = self._place(path)
         os.symlink(entry.link, name, dir_fd=folder)
-        with self._counted("owner"):
-            os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        give = partial(os.chown, name, dir_fd=folder, follow_symlinks=False)
+        self._set_owner(_magic(folder, name), entry, give)
         self._set_xattrs(_magic(folder, name), entry)
         os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=folder, follow_symlinks=False)
 
@@ -172,7 +204,7 @@ class _Writer:
         except PermissionError:
             self.skipped["device"] += 1
             return False
-        handle = linux.openat2(folder, os.fsdecode(name), os.O_PATH | os.O_NOFOLLOW, _BENEATH)
+        handle = self._open_beneath(folder, name, os.O_PATH)
         try:
             # O_PATH never opens the device itself; its entry in /proc leads to the very inode.
             self._finish(f"/proc/self/fd/{handle}", entry)
@@ -183,28 +215,50 @@ class _Writer:
     # -- metadata -------------------------------------------------------------------------------
 
     def _finish(self, target: int | str, entry: Entry) -> None:
-        with self._counted("owner"):
-            os.chown(target, entry.uid, entry.gid)
+        self._set_owner(target, entry, partial(os.chown, target))
         self._set_xattrs(target, entry)
         os.chmod(target, entry.mode)
         os.utime(target, ns=(entry.mtime, entry.mtime))
 
-    def _set_xattrs(self, target: int | str | bytes, entry: Entry) -> None:
-        for name, value in entry.xattrs.items():
-            with self._counted("xattr", errno.ENOTSUP, errno.ERANGE, errno.E2BIG):
-                if isinstance(target, bytes):
-                    os.setxattr(target, name, value, follow_symlinks=False)
-                else:
-                    os.setxattr(target, name, value)
+    def _set_owner(self, target: _Target, entry: Entry, give: Callable[[int, int], None]) -> None:
+        """Give the file away, or write down whose it is where that cannot be.
 
-    @contextmanager
-    def _counted(self, what: str, *more: int) -> Iterator[None]:
+        Who is not root stands for root of the image: what would be his own id is another's there.
+        """
+        if self._is_root:
+            try:
+                give(entry.uid, entry.gid)
+                return
+            except OSError as error:
+                if error.errno not in _NO_SUCH_OWNER:
+                    raise
+        value = rootless.encode(entry.uid, entry.gid)
+        if value:
+            done = self._set_xattr(target, rootless.XATTR, value)
+            self.skipped["recorded" if done else "owner"] += 1
+
+    def _set_xattrs(self, target: _Target, entry: Entry) -> None:
+        for name, value in entry.xattrs.items():
+            if name not in _OF_THE_HOST and not self._set_xattr(target, name, value):
+                self.skipped["xattr"] += 1
+
+    def _set_xattr(self, target: _Target, name: str, value: bytes) -> bool:
+        """Whether the file could be given the xattr; a path in bytes names a symlink itself."""
         try:
-            yield
+            if isinstance(target, bytes):
+                os.setxattr(target, name, value, follow_symlinks=False)
+            else:
+                os.setxattr(target, name, value)
         except OSError as error:
-            if error.errno not in _NOT_ALLOWED + more:
+            too_large = error.errno == errno.ENOSPC and self._has_room()
+            if error.errno not in _NO_SUCH_XATTR and not too_large:
                 raise
-            self.skipped[what] += 1
+            return False
+        return True
+
+    def _has_room(self) -> bool:
+        status = os.fstatvfs(self._root)
+        return status.f_bavail * status.f_frsize >= _ROOM
 
 
 def _magic(folder: int, name: bytes) -> bytes:

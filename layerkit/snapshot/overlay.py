@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
+import secrets
 from typing import TYPE_CHECKING
 
+from layerkit import linux
 from layerkit.errors import StoreError, StoreFullError
 from layerkit.snapshot import delta, disk
 from layerkit.tree import empty
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
 
 class OverlayViews:
-    """Views as stacks of directories `trees/<chainid>/fs`, built in `scratch` and renamed in."""
+    """Views as stacks of directories `trees/<chainid>/fs`, built in `scratch` and renamed in.
 
-    def __init__(self, trees: Path, scratch: Path) -> None:
+    `remove` removes a directory with all in it, if it is there.
+    """
+
+    def __init__(self, trees: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
         self._trees = trees
         self._scratch = scratch
+        self._remove = remove
 
     def folder(self, chain: ChainID) -> Path:
         """The directory of one layer's delta."""
@@ -45,7 +50,8 @@ class OverlayViews:
         """The read-only lowers that show the image, top first; missing ones are written now.
 
         `chains` and `tars` are those of its layers, lowest first; `trees` gives the tree after
-        each layer, and is only called when a directory is missing.
+        each layer, and is only called when a directory is missing. Raises `StoreError`,
+        `StoreFullError`, `IntegrityError`.
         """
         folders = [self.folder(chain) for chain in chains]
         missing = [number for number, folder in enumerate(folders) if not folder.is_dir()]
@@ -59,45 +65,55 @@ class OverlayViews:
         return tuple(reversed(folders))
 
     def remove(self, chain: ChainID) -> None:
-        """Remove one layer's directory if it is here."""
-        away = self._scratch / f"gone-tree-{chain.hex}-{os.getpid()}"
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(self._trees / chain.hex, away)
-            shutil.rmtree(away)
+        """Remove one layer's directory if it is here; raises `StoreError`."""
+        with _guarded("remove"):
+            self._remove(self._trees / chain.hex)
 
     def _write(self, folder: Path, change: delta.Delta, tar_of: Callable[[int], int]) -> None:
         """Build beside, then name; whoever is second finds the name taken and drops its own."""
-        beside = self._scratch / f"tree-{folder.parent.name}-{os.getpid()}"
-        shutil.rmtree(beside, ignore_errors=True)
+        beside = self._scratch / f"tree-{secrets.token_hex(8)}"
         try:
-            (beside / "fs").mkdir(parents=True)
-            root = os.open(beside / "fs", os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                disk.write(root, change, tar_of)
-                os.fsync(root)
-            finally:
-                os.close(root)
-            self._name(beside, folder.parent)
+            with _guarded("write"):
+                (beside / "fs").mkdir(parents=True)
+                with _opened(beside / "fs", os.O_DIRECTORY) as root:
+                    disk.write(root, change, tar_of)
+                    linux.syncfs(root)  # the name must not outlive the content
+                self._name(beside, folder.parent)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self._remove(beside)
 
     def _name(self, beside: Path, target: Path) -> None:
         try:
             os.rename(beside, target)
         except OSError as error:
-            if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
-                return
-            kind = StoreFullError if error.errno == errno.ENOSPC else StoreError
-            raise kind(f"cannot write {target}: {os.strerror(error.errno or 0).lower()}") from error
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                raise
 
 
 @contextlib.contextmanager
 def open_all(tars: Sequence[Path]) -> Iterator[list[int]]:
-    """The descriptors of layer tars, closed again at the end."""
-    descriptors: list[int] = []
-    try:
-        descriptors.extend(os.open(tar, os.O_RDONLY) for tar in tars)
+    """The descriptors of layer tars, closed again at the end; raises `StoreError`."""
+    with contextlib.ExitStack() as stack:
+        with _guarded("read"):
+            descriptors = [stack.enter_context(_opened(tar)) for tar in tars]
         yield descriptors
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | flags)
+    try:
+        yield descriptor
     finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _guarded(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = StoreFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreError
+        reason = os.strerror(error.errno or 0).lower()
+        raise kind(f"cannot {what} {error.filename}: {reason}") from error

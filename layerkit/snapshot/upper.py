@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
 
-from layerkit import linux
 from layerkit.errors import StoreError
+from layerkit.snapshot import beneath
 from layerkit.tree import Entry, Kind, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_BENEATH = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
+    from layerkit.snapshot.beneath import Opener
+
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
+# What a name says that somebody removed or replaced between two looks at it.
+_VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
 _OPAQUE = "trusted.overlay.opaque"
 _KINDS = {
     stat.S_IFREG: Kind.FILE,
@@ -29,35 +33,45 @@ _KINDS = {
 }
 
 
-def read(upper: Path) -> Iterator[Entry]:
+def read(upper: Path, *, opener: Opener | None = None) -> Iterator[Entry]:
     """The entries of an upper directory, parents first (kernel overlayfs.rst, "Upper and Lower").
 
     A character device 0:0 is a whiteout; an opaque directory comes as a whiteout and a new one.
-    What vanishes while a container runs is left out. Nothing is followed. Raises `StoreError`.
+    What vanishes while a container runs is left out. Nothing is followed: `opener` opens what is
+    below, without one whichever works here. Raises `StoreError`.
     """
     try:
         root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            yield from _Reader(root, opener or beneath.opener(root)).entries()
+        finally:
+            os.close(root)
     except OSError as error:
-        raise StoreError(f"cannot read {upper}: {os.strerror(error.errno or 0).lower()}") from error
+        reason = os.strerror(error.errno or 0).lower()
+        raise StoreError(f"cannot read {upper}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _may_vanish() -> Iterator[None]:
     try:
-        yield from _Reader(root).entries()
-    finally:
-        os.close(root)
+        yield
+    except OSError as error:
+        if error.errno not in _VANISHED:
+            raise
 
 
 class _Reader:
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, opener: Opener) -> None:
         self._root = root
+        self._open_beneath = opener
         self._first_names: dict[int, bytes] = {}
 
     def entries(self) -> Iterator[Entry]:
         todo = [b""]
         while todo:
             path = todo.pop()
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                folder = linux.openat2(
-                    self._root, os.fsdecode(path) or ".", os.O_RDONLY | os.O_DIRECTORY, _BENEATH
-                )
+            with _may_vanish():
+                folder = self._open_beneath(self._root, path, os.O_RDONLY | os.O_DIRECTORY)
                 try:
                     for entry in self._folder(folder, path):
                         yield entry
@@ -68,7 +82,7 @@ class _Reader:
 
     def _folder(self, folder: int, path: bytes) -> Iterator[Entry]:
         for name in sorted(map(os.fsencode, os.listdir(folder))):
-            with contextlib.suppress(FileNotFoundError):
+            with _may_vanish():
                 yield from self._node(folder, name, join(path, name))
 
     def _node(self, folder: int, name: bytes, path: bytes) -> Iterator[Entry]:

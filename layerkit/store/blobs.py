@@ -48,9 +48,9 @@ class BlobStore:
         digests.verify(f"stored blob {digest}", digest, None, data)
         return data
 
-    def put(self, data: bytes) -> BlobDigest:
-        """Store a small blob, and say its digest."""
-        digest = digests.of_bytes(data)
+    def put(self, data: bytes, digest: BlobDigest | None = None) -> BlobDigest:
+        """Store a small blob under `digest`, which it was checked against, or its sha256 digest."""
+        digest = digest or digests.of_bytes(data)
         if not self.has(digest):
             with files.guarded("write blob"):
                 self.path(digest).parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +75,7 @@ class BlobStore:
         lock = files.Lock(folder / "lock")
         with files.guarded("write to"):
             lock.acquire(on_wait)
+        kept = 0
         try:
             if self.has(digest):
                 yield None
@@ -84,10 +85,11 @@ class BlobStore:
                 try:
                     yield transaction
                 finally:
-                    transaction.close()
-            if self.has(digest):
-                files.remove_tree(folder, self._ingest)
+                    kept = transaction.close()
         finally:
+            if not kept or self.has(digest):
+                with contextlib.suppress(OSError):
+                    files.remove_tree(folder, self._ingest)
             lock.release()
 
 
@@ -104,12 +106,15 @@ class Ingest:
         self._size = size
         self._verifier = Verifier(f"blob {digest}", digest, size)
         self._path = folder / "data"
+        self._extent_start = self._extent_end = self._extent_crc = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-        self._data = os.open(self._path, flags, 0o600)
-        self._journal = os.open(folder / "journal", flags | os.O_APPEND, 0o600)
-        self._extent_start = 0
-        self._extent_crc = 0
-        self._resume()
+        with contextlib.ExitStack() as stack:
+            self._data = os.open(self._path, flags, 0o600)
+            stack.callback(os.close, self._data)
+            self._journal = os.open(folder / "journal", flags | os.O_APPEND, 0o600)
+            stack.callback(os.close, self._journal)
+            self._resume()
+            self._close = stack.pop_all().close
 
     @property
     def offset(self) -> int:
@@ -117,13 +122,18 @@ class Ingest:
         return self._verifier.count
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes; raises `IntegrityError` beyond the promised size, `StoreError`."""
+        """Take the next bytes; raises `StoreError`, or `IntegrityError` beyond the promised size.
+
+        Then nothing is kept, as in `commit`.
+        """
         at = self.offset
-        self._verifier.update(chunk)
+        with self._all_or_nothing():
+            self._verifier.update(chunk)
         with files.guarded("write to"):
             _pwrite_all(self._data, chunk, at)
             self._extent_crc = zlib.crc32(chunk, self._extent_crc)
-            if self.offset - self._extent_start >= EXTENT:
+            self._extent_end = self.offset
+            if self._extent_end - self._extent_start >= EXTENT:
                 self._record_extent()
 
     def restart(self) -> None:
@@ -133,33 +143,39 @@ class Ingest:
             os.ftruncate(self._journal, 0)
             os.write(self._journal, journal.header(self._digest, self._size))
         self._verifier = Verifier(f"blob {self._digest}", self._digest, self._size)
-        self._extent_start = self._extent_crc = 0
+        self._extent_start = self._extent_end = self._extent_crc = 0
 
     def commit(self) -> None:
         """Check size and digest, and give the blob its name, durably.
 
         Raises `IntegrityError`, and then keeps nothing of the wrong content.
         """
-        try:
+        with self._all_or_nothing():
             self._verifier.finish()
-        except IntegrityError:
-            self.restart()
-            raise
         with files.guarded("write blob"):
-            os.fchmod(self._data, 0o444)
             os.fsync(self._data)
             self._target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(self._path, self._target)
+            # Not before: killed in between, a read-only file could not be gone on with.
+            os.fchmod(self._data, 0o444)
             files.sync_directory(self._target.parent)
-        self._extent_start = self.offset
+        self._extent_start = self._extent_end
 
-    def close(self) -> None:
-        """Record what came since the last whole extent, and let go of the files."""
-        if self.offset > self._extent_start:
+    def close(self) -> int:
+        """Record what came since the last whole extent, let go of the files; the bytes recorded."""
+        if self._extent_end > self._extent_start:
             with contextlib.suppress(OSError):  # a full disk: the piece is fetched again
                 self._record_extent()
-        os.close(self._data)
-        os.close(self._journal)
+        self._close()
+        return self._extent_start
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            self.restart()
+            raise
 
     def _resume(self) -> None:
         """Go on behind the recorded extents that follow each other from the start and are sound."""
@@ -173,12 +189,13 @@ class Ingest:
             if extent.offset != self.offset or not self._take(extent):
                 break
             sound += journal.line(extent)
-        self._extent_start = self.offset
+        self._extent_start = self._extent_end = self.offset
         os.ftruncate(self._journal, len(sound))
+        os.ftruncate(self._data, self.offset)
 
     def _take(self, extent: journal.Extent) -> bool:
         """Count an extent of an earlier try in, if it is what the journal says."""
-        if extent.size > _EXTENT_LIMIT:
+        if not 0 < extent.size <= _EXTENT_LIMIT:
             return False
         content = os.pread(self._data, extent.size, extent.offset)
         if len(content) != extent.size or zlib.crc32(content) != extent.crc:
@@ -187,10 +204,10 @@ class Ingest:
         return True
 
     def _record_extent(self) -> None:
-        size = self.offset - self._extent_start
+        size = self._extent_end - self._extent_start
         extent = journal.Extent(self._extent_start, size, self._extent_crc)
         os.write(self._journal, journal.line(extent))
-        self._extent_start, self._extent_crc = self.offset, 0
+        self._extent_start, self._extent_crc = self._extent_end, 0
 
 
 def _pwrite_all(descriptor: int, chunk: bytes, offset: int) -> None:

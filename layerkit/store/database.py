@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit import digest as digests
 from layerkit.digest import BlobDigest, DiffID
-from layerkit.errors import ConflictError, StoreError
+from layerkit.errors import ConflictError, StoreError, StoreFullError
+from layerkit.store.files import FULL_HINT
 from layerkit.store.records import ContainerRecord, ImageRecord, LayerRecord, NameRecord
 
 if TYPE_CHECKING:
@@ -45,10 +46,15 @@ class Database:
     def __init__(self, path: Path) -> None:
         with _guarded(f"open {path}"):
             self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-        self._migrate(path)
+        try:
+            with _guarded(f"open {path}"):
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.execute("PRAGMA foreign_keys = ON")
+            self._migrate(path)
+        except BaseException:
+            self.close()
+            raise
 
     def _migrate(self, path: Path) -> None:
         if self._version() == 0:
@@ -77,10 +83,11 @@ class Database:
         self._execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._execute("COMMIT")
         except BaseException:
-            self._execute("ROLLBACK")
+            if self._connection.in_transaction:  # SQLite itself rolls back when the disk is full
+                self._execute("ROLLBACK")
             raise
-        self._execute("COMMIT")
 
     # -- images and names -----------------------------------------------------------------------
 
@@ -118,9 +125,10 @@ class Database:
         return found[0] if found else None
 
     def images_by_id(self, prefix: str) -> list[ImageRecord]:
-        """The images whose id (digest of the config) begins with these hex digits."""
+        """The images whose id (digest of the config) begins so, the one that came last first."""
         return self._images(
-            "WHERE substr(config, instr(config, ':') + 1, ?) = ?", len(prefix), prefix
+            "WHERE substr(config, instr(config, ':') + 1, ?) = ? ORDER BY pulled DESC, manifest",
+            *(len(prefix), prefix),
         )
 
     def _images(self, where: str, *values: object) -> list[ImageRecord]:
@@ -240,7 +248,15 @@ class Database:
 def _guarded(what: str) -> Iterator[None]:
     try:
         yield
+    except sqlite3.IntegrityError as error:
+        raise ConflictError(
+            f"cannot {what}: somebody else changed it meanwhile ({error})", hint="try again"
+        ) from error
     except sqlite3.Error as error:
+        # The last eight bits are the kind of an extended code.
+        full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+        if full:
+            raise StoreFullError(f"cannot {what}: {error}", hint=FULL_HINT) from error
         raise StoreError(f"cannot {what}: {error}") from error
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import secrets
-import shutil
 from typing import TYPE_CHECKING, Self
 
 from layerkit.errors import StoreError, StoreFullError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+FULL_HINT = "free some space, or choose another place with --root"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -35,7 +36,7 @@ def store_error(what: str, error: OSError) -> StoreError:
     where = f" {error.filename}" if isinstance(error.filename, str) else ""
     message = f"cannot {what}{where}: {os.strerror(error.errno or 0).lower()}"
     if error.errno in _FULL:
-        return StoreFullError(message, hint="free some space, or choose another place with --root")
+        return StoreFullError(message, hint=FULL_HINT)
     if error.errno in _DENIED:
         return StoreError(message, hint="run as root, or choose a directory of yours with --root")
     return StoreError(message)
@@ -74,9 +75,31 @@ def remove_tree(path: Path, scratch: Path) -> None:
     except FileNotFoundError:
         return
     if away.is_dir() and not away.is_symlink():
-        shutil.rmtree(away)
+        _remove_directory(away)
     else:
         away.unlink()
+
+
+def _remove_directory(top: Path) -> None:
+    """Remove a directory of any depth: what is nested is first moved beside `top`.
+
+    A container can nest deeper than the recursion limit, the open-file limit and the longest path.
+    """
+    numbers = itertools.count()
+    todo = [os.fspath(top)]
+    while todo:
+        folder = todo.pop()
+        with os.scandir(folder) as found:
+            entries = list(found)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                beside = f"{top}-{next(numbers)}"
+                os.chmod(entry.path, 0o700)  # without rights on it, its owner cannot move it
+                os.rename(entry.path, beside)
+                todo.append(beside)
+            else:
+                os.unlink(entry.path)
+        os.rmdir(folder)
 
 
 class Lock:
@@ -87,16 +110,29 @@ class Lock:
         self._descriptor = -1
 
     def acquire(self, on_wait: Callable[[], None] | None = None) -> None:
-        """Take the lock; `on_wait` is called once when somebody else holds it."""
-        while True:
+        """Take the lock; `on_wait` is called when somebody else holds it."""
+        while not self._try(on_wait):
+            pass
+
+    def _try(self, on_wait: Callable[[], None] | None) -> bool:
+        """Wait for the file that has the name now; False when its owner removed it meanwhile."""
+        # The owner's removal may come between any two of these steps, also inside of mkdir.
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-                self._descriptor = os.open(self._path, flags, 0o600)
-                self._wait(on_wait)
-                if self._is_current():
-                    return
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            self._descriptor = os.open(self._path, flags, 0o600)
+        except FileNotFoundError:
+            return False
+        try:
+            self._wait(on_wait)
+            current = self._is_current()
+        except BaseException:
             self.release()
+            raise
+        if not current:
+            self.release()
+        return current
 
     def _wait(self, on_wait: Callable[[], None] | None) -> None:
         try:

@@ -74,6 +74,7 @@ class LayerStore:
                 yield None
             else:
                 with files.guarded("write to"):
+                    files.remove_tree(folder / "new", self._ingest)  # of somebody who was killed
                     transaction = LayerIngest(folder / "new", self.folder(diff_id), diff_id)
                 try:
                     yield transaction

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.store.records import ImageRecord, NameRecord
 
-_FOLDERS = ("blobs/sha256", "ingest", "layers", "trees", "containers")
+_FOLDERS = ("ingest", "blobs/sha256", "layers", "trees", "containers")
+"""The first one tells a state directory from an image layout of somebody else."""
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -92,13 +93,15 @@ class Store:
 
         The database comes first: after a crash in between there is garbage, never a hole.
         """
+        self.discard(_blobs(gone), _diff_ids(gone))
+
+    def discard(self, blobs: Iterable[BlobDigest], diff_ids: Iterable[DiffID]) -> None:
+        """Remove content, but what some image needs."""
         with self.database.transaction():
             kept = self.database.images()
-            blobs = _blobs(gone) - _blobs(kept)
-            layers = _diff_ids(gone) - _diff_ids(kept)
-            for digest in blobs:
+            for digest in set(blobs) - _blobs(kept):
                 self.blobs.remove(digest)
-            for diff_id in layers:
+            for diff_id in set(diff_ids) - _diff_ids(kept):
                 self.layers.remove(diff_id)
 
     def _write_index(self) -> None:
@@ -123,15 +126,15 @@ class Store:
 
 def _prepare(root: Path) -> None:
     """Make the folders of a new state directory; an existing one must look like one."""
-    marker = root / "oci-layout"
-    if not marker.exists():
-        if root.is_dir() and any(root.iterdir()) and not (root / "ingest").is_dir():
+    if not (root / _FOLDERS[0]).is_dir():
+        if root.is_dir() and any(root.iterdir()):
             raise StoreError(
                 f"{root} is not empty and no state directory of layerkit",
                 hint="choose a new directory with --root",
             )
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)
+    marker = root / "oci-layout"
     for folder in _FOLDERS:
         (root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     if not marker.exists():

@@ -1,0 +1,122 @@
+"""Work in a user namespace comes back as if it had been done here."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+from support.users import COUNT, FIRST, USER, as_user
+
+from layerkit.errors import StoreError, StoreFullError
+from layerkit.snapshot import idmap, userns
+from layerkit.snapshot.idmap import IdMaps
+
+pytestmark = [pytest.mark.root, pytest.mark.debian("newuidmap", "newgidmap")]
+
+
+def raise_(error):
+    """Raise from a lambda."""
+    raise error
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Runs a function as a user with subordinate ids; it must not raise."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+
+    def run(function):
+        def work():
+            maps = idmap.of_this_user()
+            assert maps is not None
+            function(maps)
+            with pytest.raises(ChildProcessError):
+                os.waitpid(-1, 0)
+
+        assert as_user(folder, work, subordinate=True) == 0
+
+    return run
+
+
+def test_work_is_done_as_root_of_all_ids(check, tmp_path):
+    """The user is 0 there, and can give a file to any other mapped id."""
+
+    def work():
+        assert (os.getuid(), os.getgid()) == (0, 0)
+        with open("file", "w") as file:
+            os.fchown(file.fileno(), 1, COUNT)
+        return Counter(xattr=3)
+
+    check(lambda maps: same(userns.run(maps, work), Counter(xattr=3)))
+
+    status = (tmp_path / "home/file").stat()
+    assert (status.st_uid, status.st_gid) == (FIRST, FIRST + COUNT - 1)
+
+
+def same(got, wanted):
+    """An assertion as an expression."""
+    assert got == wanted
+
+
+def test_nothing_counted_is_not_no_namespace(check):
+    """An empty count is told from there being no namespace."""
+    check(lambda maps: same(userns.run(maps, Counter), Counter()))
+
+
+def test_the_caller_stays_who_it_was(check):
+    """Only the child goes into the namespace."""
+
+    def run(maps):
+        userns.run(maps, Counter)
+        assert os.getuid() == USER
+
+    check(run)
+
+
+def test_an_error_of_the_work_is_raised_here(check):
+    """Class, message and hint come through."""
+
+    def run(maps):
+        error = StoreFullError("no room", hint="make some")
+        with pytest.raises(StoreFullError, match="no room") as raised:
+            userns.run(maps, lambda: raise_(error))
+        assert raised.value.hint == "make some"
+
+    check(run)
+
+
+def test_a_bug_of_the_work_is_told_in_full(check):
+    """What is no error of layerkit's own comes with its traceback."""
+
+    def run(maps):
+        with pytest.raises(RuntimeError, match=r"in raise_\n.*\n.*ZeroDivisionError: oh"):
+            userns.run(maps, lambda: raise_(ZeroDivisionError("oh")))
+
+    check(run)
+
+
+def test_a_child_that_is_killed_is_an_error(check):
+    """Nothing is waited for in vain."""
+
+    def run(maps):
+        with pytest.raises(StoreError, match="ended early"):
+            userns.run(maps, lambda: os.kill(os.getpid(), 9))
+
+    check(run)
+
+
+@pytest.mark.parametrize("what", ["foreign ids", "no program", "no mapping at all"])
+def test_without_a_namespace_nothing_is_done(check, what):
+    """Where no ids can be mapped, the work is left to the caller."""
+
+    def run(maps):
+        if what == "foreign ids":
+            maps = IdMaps(idmap.mapped(USER, [(1, 10)]), maps.gids)
+        elif what == "no program":
+            os.environ["PATH"] = "/nowhere"
+        else:
+            maps = IdMaps((), ())
+        assert userns.run(maps, lambda: raise_(AssertionError("done all the same"))) is None
+
+    check(run)
