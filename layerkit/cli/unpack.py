@@ -27,17 +27,29 @@ def command(settings: Settings, image: str, directory: Path) -> None:
 
     DIR is new or empty. Owners, devices and extended attributes are kept as far as the user's
     rights and the file system allow; a note tells what was not.
+
+    Without root's rights, root's files become the user's. Other owners become the user's
+    subordinate ids where newuidmap and /etc/subuid give some, else they are recorded in the
+    extended attribute user.rootlesscontainers.
     """
     from layerkit.ops.unpack import unpack  # noqa: PLC0415  not for --help
 
     with settings.open_home() as home:
-        lost = unpack(home, image, directory)
-    if lost:
-        output.notice("note", _describe(lost))
+        skipped = unpack(home, image, directory)
+    if skipped:
+        output.notice("note", _describe(skipped))
 
 
-def _describe(lost: Counter[str]) -> str:
-    counted = ", ".join(
-        f"{count} {_NOUNS[what]}{'' if count == 1 else 's'}" for what, count in lost.items()
-    )
-    return f"not kept, for lack of rights or of support in the file system: {counted}"
+def _describe(skipped: Counter[str]) -> str:
+    counted = [_count(skipped[what], noun) for what, noun in _NOUNS.items() if skipped[what]]
+    sentences = []
+    if recorded := skipped["recorded"]:
+        sentences.append(f"{_count(recorded, 'owner')} only recorded, in user.rootlesscontainers")
+    if counted:
+        lack = "for lack of rights or of support in the file system"
+        sentences.append(f"not kept, {lack}: {', '.join(counted)}")
+    return "; ".join(sentences)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

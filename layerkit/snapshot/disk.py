@@ -59,23 +59,21 @@ def write(
     allow (owners, devices, xattrs) is left out and counted. Raises `StoreError`, `StoreFullError`,
     and `IntegrityError` for a tar that is too short.
     """
-    writer = _Writer(root, tar_of, opener or beneath.opener(root))
     path = b""
     try:
-        writer.take_root()
-        for path in delta.directories:
-            writer.make_directory(path)
-        for path, node in delta.others.items():
-            writer.make_other(path, node)
-        for path in delta.whiteouts:
-            writer.make_whiteout(path)
-        for path, node in reversed(delta.directories.items()):
-            writer.finish_directory(path, node)
+        with contextlib.closing(_Writer(root, tar_of, opener or beneath.opener(root))) as writer:
+            writer.take_root()
+            for path in delta.directories:
+                writer.make_directory(path)
+            for path, node in delta.others.items():
+                writer.make_other(path, node)
+            for path in delta.whiteouts:
+                writer.make_whiteout(path)
+            for path, node in reversed(delta.directories.items()):
+                writer.finish_directory(path, node)
+            return writer.skipped
     except OSError as error:
         raise _store_error(path, error) from error
-    finally:
-        writer.close()
-    return writer.skipped
 
 
 def _store_error(path: bytes, error: OSError) -> StoreError:
@@ -223,7 +221,7 @@ class _Writer:
     def _set_owner(self, target: _Target, entry: Entry, give: Callable[[int, int], None]) -> None:
         """Give the file away, or write down whose it is where that cannot be.
 
-        Who is not root stands for root of the image: what would be his own id is another's there.
+        Who is not root stands for the image's root; the user's own id is somebody else's there.
         """
         if self._is_root:
             try:

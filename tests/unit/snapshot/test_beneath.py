@@ -224,6 +224,7 @@ def test_a_tree_is_written_the_same_either_way(opener, tmp_path):
     assert differences(scan(tmp_path / "default"), scan(tmp_path / "by")) == []
 
 
+@pytest.mark.root
 def test_an_upper_directory_is_read_the_same_either_way(opener, tmp_path):
     """The reader gives the same entries by either of the two."""
     write(tmp_path / "upper", layers())
@@ -233,6 +234,7 @@ def test_an_upper_directory_is_read_the_same_either_way(opener, tmp_path):
     assert b"closed/f" in {entry.path for entry in entries}
 
 
+@pytest.mark.root
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
 def test_a_tree_is_written_where_openat2_does_not_work(tmp_path, number):
     """Without openat2, nobody notices."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from support import seccomp
 from support.users import COUNT, FIRST, USER, as_user
 
 from layerkit.errors import StoreError, StoreFullError
 from layerkit.snapshot import idmap, userns
-from layerkit.snapshot.idmap import IdMaps
 
 pytestmark = [pytest.mark.root, pytest.mark.debian("newuidmap", "newgidmap")]
 
@@ -106,17 +108,34 @@ def test_a_child_that_is_killed_is_an_error(check):
     check(run)
 
 
-@pytest.mark.parametrize("what", ["foreign ids", "no program", "no mapping at all"])
-def test_without_a_namespace_nothing_is_done(check, what):
+UNSHARE = {"x86_64": 272, "aarch64": 97}.get(os.uname().machine)
+OBSTACLES = {
+    "no-program": lambda: os.environ.update(PATH="/nowhere"),
+    # A filter also means that newuidmap, a setuid program, gets no rights.
+    "no-setuid": lambda: seccomp.refuse(seccomp.OPENAT2, errno.ENOSYS),
+    "no-namespaces": lambda: seccomp.refuse(UNSHARE, errno.EPERM),
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_without_a_namespace_nothing_is_done(check, obstacle):
     """Where no ids can be mapped, the work is left to the caller."""
+    if obstacle == "no-namespaces" and UNSHARE is None:
+        pytest.skip("the number of unshare(2) on this machine is not known here")
 
     def run(maps):
-        if what == "foreign ids":
-            maps = IdMaps(idmap.mapped(USER, [(1, 10)]), maps.gids)
-        elif what == "no program":
-            os.environ["PATH"] = "/nowhere"
-        else:
-            maps = IdMaps((), ())
+        OBSTACLES[obstacle]()
         assert userns.run(maps, lambda: raise_(AssertionError("done all the same"))) is None
+
+    check(run)
+
+
+@pytest.mark.parametrize("kind", ["uids", "gids"])
+def test_ids_of_somebody_else_are_not_mapped(check, kind):
+    """What newuidmap or newgidmap refuses is not tried in another way."""
+
+    def run(maps):
+        foreign = replace(maps, **{kind: idmap.mapped(USER, [(1, 10)])})
+        assert userns.run(foreign, lambda: raise_(AssertionError("done all the same"))) is None
 
     check(run)
