@@ -206,6 +206,15 @@ def parse_config(raw: bytes) -> ImageConfig:
     )
 
 
+def wire(descriptor: Descriptor) -> dict[str, str | int]:
+    """What a document says of a descriptor: media type, digest, size."""
+    return {
+        "mediaType": descriptor.media_type,
+        "digest": str(descriptor.digest),
+        "size": descriptor.size,
+    }
+
+
 def check_image(manifest: Manifest, config: ImageConfig) -> None:
     """Raise `DocumentError` unless the two describe one runnable image."""
     for layer in manifest.layers:

@@ -76,7 +76,7 @@ def select(index: Index, wanted: Platform, what: str) -> Descriptor:
     An entry without a platform is taken when nothing names one that fits. `what` names the image
     in the message. Raises `NotFoundError`, listing what the index offers.
     """
-    offers = [entry for entry in index.manifests if _is_image(entry)]
+    offers = [entry for entry in index.manifests if is_image(entry)]
     for platform in acceptable(wanted):
         for entry in offers:
             if entry.platform and normalize(entry.platform) == platform:
@@ -91,7 +91,7 @@ def select(index: Index, wanted: Platform, what: str) -> Descriptor:
     )
 
 
-def _is_image(entry: Descriptor) -> bool:
+def is_image(entry: Descriptor) -> bool:
     """Whether the entry may lead to an image, not to an attachment or something unknown."""
     return (
         entry.media_type in (*MANIFEST_TYPES, *INDEX_TYPES, "")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 import secrets
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerkit.errors import ConflictError, NotFoundError, UsageError
 from layerkit.mount import BindMount
+from layerkit.ops import views
 from layerkit.store import files
 from layerkit.store.records import ContainerRecord
 
@@ -78,19 +81,30 @@ def create(
         raise UsageError(
             f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
         )
+    root = views.lowers(home, image)[0]
     folder = home.containers / container_id
-    with files.guarded("make container"):
-        folder.mkdir(mode=0o700)
-        (folder / "upper").mkdir(mode=0o755)
-        (folder / "work").mkdir(mode=0o700)
-        for file, text in texts.items():
-            (folder / file).write_text(text)
-        (folder / "config.json").write_text(json.dumps(asdict(config)))
     try:
+        with files.guarded("make container"):
+            folder.mkdir(mode=0o700)
+            _make_upper(folder / "upper", root)
+            (folder / "work").mkdir(mode=0o700)
+            for file, text in texts.items():
+                (folder / file).write_text(text)
+                (folder / file).chmod(0o644)  # read inside by any user, whatever our umask
+            (folder / "config.json").write_text(json.dumps(asdict(config)))
         return _record(home, image, container_id, name, image_name)
     except BaseException:
-        files.remove_tree(folder, home.store.scratch)
+        with contextlib.suppress(OSError):
+            files.remove_tree(folder, home.store.scratch)
         raise
+
+
+def _make_upper(upper: Path, root: Path) -> None:
+    """Make the directory that gives a container's root its owner, mode and time: the image's."""
+    upper.mkdir(mode=0o700)
+    status = root.stat()
+    os.chown(upper, status.st_uid, status.st_gid)
+    shutil.copystat(root, upper)
 
 
 def _record(

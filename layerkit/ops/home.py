@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from layerkit.snapshot.overlay import OverlayViews
+from layerkit.store.files import remove_tree
 from layerkit.store.store import Store
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ class Home:
 
     def __init__(self, root: Path) -> None:
         self.store = Store(root)
-        self.views = OverlayViews(root / "trees", self.store.scratch)
+        self.views = OverlayViews(
+            root / "trees", self.store.scratch, partial(remove_tree, scratch=self.store.scratch)
+        )
         self.containers = root / "containers"
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ def _row(image: ImageRecord, name: NameRecord | None) -> ImageRow:
 
 
 def _matches(row: ImageRow, pattern: str) -> bool:
-    """As docker's reference filter: shell patterns, `*` within one path component."""
+    """As docker's reference filter: shell patterns, `*` within one path component; names only."""
     repository, colon, tag = (
         pattern.rpartition(":")
         if ":" in pattern.rpartition("/")[2]
@@ -67,7 +67,8 @@ def _matches(row: ImageRow, pattern: str) -> bool:
     )
     wanted, got = repository.split("/"), row.repository.split("/")
     return (
-        len(wanted) == len(got)
+        row.repository != NONE
+        and len(wanted) == len(got)
         and all(fnmatchcase(part, glob) for part, glob in zip(got, wanted, strict=True))
         and (not colon or fnmatchcase(row.tag, tag))
     )
@@ -85,8 +86,9 @@ def find_named(home: Home, text: str) -> tuple[ImageRecord, NameRecord | None]:
         return image_of(home, name.manifest), name
     match = _ID.fullmatch(text)
     found = home.store.database.images_by_id(match[1]) if match else []
-    if len({image.config for image in found}) > 1:
-        raise UsageError(f"image id {text!r} is ambiguous: it begins {len(found)} ids")
+    ids = {image.config for image in found}
+    if len(ids) > 1:
+        raise UsageError(f"image id {text!r} is ambiguous: it begins {len(ids)} ids")
     if not found:
         raise NotFoundError(f"no such image: {text}", hint=f"fetch it with: layerkit pull {text}")
     return found[0], None

@@ -113,5 +113,5 @@ def _time(seconds: float | None) -> str:
     """As docker writes times: RFC 3339, UTC, with nanoseconds."""
     if seconds is None:
         return _NEVER
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{round(seconds % 1 * 10**6) % 10**6:06d}000Z"
+    whole, micros = divmod(round(seconds * 10**6), 10**6)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{micros:06d}000Z"

@@ -45,7 +45,7 @@ def install(
     _bring_layers(store, manifest, config, fetch, observe)
     indexes = [layers.load_toc(store, diff_id) for diff_id in config.diff_ids]
     _verify_merge(manifest, indexes, observe)
-    store.blobs.put(config.raw)
+    store.blobs.put(config.raw, manifest.config.digest)
     image = ImageRecord(
         manifest=store.blobs.put(manifest.raw),
         media_type=manifest.media_type,
@@ -79,15 +79,19 @@ def _bring_layers(
     def bring(layer: Descriptor, diff_id: DiffID) -> None:
         check()
         reused = store.layers.has(diff_id) and store.blobs.has(layer.digest)
-        if not reused:
+        if not reused or (layer.digest, diff_id) not in verified:
             fetch(layer, check)
             check()
             layers.unpack_blob(store, layer.digest, diff_id, observe)
         observe(LayerDone(layer.digest, reused))
 
-    wanted = dict(zip(manifest.layers, config.diff_ids, strict=True))
+    # That both are here does not mean that one comes from the other.
+    verified = {
+        (layer.blob, layer.diff_id) for image in store.database.images() for layer in image.layers
+    }
+    wanted = dict.fromkeys(zip(manifest.layers, config.diff_ids, strict=True))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        jobs = [pool.submit(bring, layer, diff_id) for layer, diff_id in wanted.items()]
+        jobs = [pool.submit(bring, layer, diff_id) for layer, diff_id in wanted]
         try:
             for job in jobs:
                 job.add_done_callback(lambda done: stop.set() if done.exception() else None)

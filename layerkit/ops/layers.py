@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from layerkit import digest as digests
 from layerkit.errors import ArchiveError, IntegrityError
 from layerkit.events import LayerProgress, Phase, ignore
 from layerkit.layer import archive, compression, merge, toc
+from layerkit.snapshot.overlay import open_all
+from layerkit.store import files
 from layerkit.tree import Kind, empty
 
 if TYPE_CHECKING:
@@ -27,34 +31,54 @@ _CHUNK = 1 << 20
 def unpack_blob(
     store: Store, blob: BlobDigest, diff_id: DiffID, observe: Observer = ignore
 ) -> None:
-    """Make tar and index of a layer from its blob, unless they are here.
+    """Make tar and index of a layer from its blob; where they are here, check that they fit.
 
     Raises `IntegrityError` when the content is not what `diff_id` says or no layer can be (a name
     that leaves the root, an archive that is cut), naming the layer; then nothing of it stays.
     """
-    with store.layers.ingest(diff_id) as transaction:
+    chunks = compression.inflate(_read(store.blobs.path(blob), blob, observe))
+    with store.layers.ingest(diff_id) as transaction, _naming(blob):
         if transaction is None:
+            _verify(store, diff_id, chunks)
             return
-        try:
-            for chunk in compression.inflate(_read(store.blobs.path(blob), blob, observe)):
-                transaction.write(chunk)
-            transaction.finish()
-            index = _index(transaction)
-        except ArchiveError as error:
-            raise ArchiveError(f"bad layer {blob.short}: {error}") from None
-        except IntegrityError as error:
-            raise IntegrityError(f"bad layer {blob.short}: {error}") from None
-        transaction.commit(toc.encode(index))
+        for chunk in chunks:
+            transaction.write(chunk)
+        transaction.finish()
+        transaction.commit(toc.encode(_index(transaction)))
+
+
+@contextlib.contextmanager
+def _naming(blob: BlobDigest) -> Iterator[None]:
+    try:
+        yield
+    except ArchiveError as error:
+        raise ArchiveError(f"bad layer {blob.short}: {error}") from None
+    except IntegrityError as error:
+        raise IntegrityError(f"bad layer {blob.short}: {error}") from None
+
+
+def _verify(store: Store, diff_id: DiffID, chunks: Iterable[bytes]) -> None:
+    with files.guarded("read layer"):
+        size = store.layers.tar(diff_id).stat().st_size
+    verifier = digests.Verifier(f"layer {diff_id} (unpacked)", diff_id, size)
+    for chunk in chunks:
+        verifier.update(chunk)
+    verifier.finish()
 
 
 def _read(path: Path, blob: BlobDigest, observe: Observer) -> Iterator[bytes]:
-    total = path.stat().st_size
     done = 0
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
+    with open_all([path]) as (file,):
+        total = os.fstat(file).st_size
+        while chunk := _next(file):
             yield chunk
             done += len(chunk)
             observe(LayerProgress(blob, Phase.INDEX, done, total))
+
+
+def _next(file: int) -> bytes:
+    with files.guarded("read blob"):
+        return os.read(file, _CHUNK)
 
 
 def _index(transaction: LayerIngest) -> Toc:
@@ -68,11 +92,11 @@ def load_toc(store: Store, diff_id: DiffID) -> Toc:
     try:
         return toc.decode(store.layers.read_toc(diff_id))
     except IntegrityError:
-        with store.layers.tar(diff_id).open("rb") as tar:
+        with open_all([store.layers.tar(diff_id)]) as (tar,):
             warnings: list[str] = []
 
             def read_at(offset: int, size: int) -> bytes:
-                return os.pread(tar.fileno(), size, offset)
+                return os.pread(tar, size, offset)
 
             index = toc.Toc(list(archive.read(read_at, warnings.append)), warnings)
         store.layers.replace_toc(diff_id, toc.encode(index))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerkit import oci
-from layerkit.errors import UnavailableError
+from layerkit.errors import IntegrityError, UnavailableError
 from layerkit.events import LayerProgress, Phase, Resolved, ignore
 from layerkit.ops import documents
 from layerkit.ops.install import install
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from layerkit.store.blobs import Ingest
     from layerkit.store.records import ImageRecord
     from layerkit.store.store import Store
+
+_PROGRESS = 64 << 10
+"""Bytes that a try must bring so that the next one counts as the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +99,40 @@ def _download(
     with store.blobs.ingest(descriptor.digest, descriptor.size) as transaction:
         if transaction is None:
             return
-        attempt = 1
-        while transaction.offset < descriptor.size:
-            start = transaction.offset
-            try:
-                _receive(transaction, client, reference, descriptor, observe, check)
-            except UnavailableError as error:
-                attempt = 1 if transaction.offset > start else attempt + 1
-                pause = retry.wait(attempt, error.retry_after, client.limits, random.random())  # noqa: S311
-                if pause is None:
-                    raise
-                time.sleep(pause)
-        transaction.commit()
+        resumed = transaction.offset > 0
+        tries = _fill(transaction, client, reference, descriptor, observe, check)
+        try:
+            transaction.commit()
+        except IntegrityError:
+            if not resumed and tries == 1:
+                raise
+            # A part from before may be what is wrong; nothing of it is left now.
+            _fill(transaction, client, reference, descriptor, observe, check)
+            transaction.commit()
+
+
+def _fill(
+    transaction: Ingest,
+    client: Client,
+    reference: Reference,
+    descriptor: Descriptor,
+    observe: Observer,
+    check: Callable[[], None],
+) -> int:
+    """Receive all that is missing, and say in how many tries; some of them may bring nothing."""
+    attempt = tries = 0
+    while transaction.offset < descriptor.size:
+        start = transaction.offset
+        tries += 1
+        try:
+            _receive(transaction, client, reference, descriptor, observe, check)
+        except UnavailableError as error:
+            attempt = 1 if transaction.offset - start >= _PROGRESS else attempt + 1
+            pause = retry.wait(attempt, error.retry_after, client.limits, random.random())  # noqa: S311
+            if pause is None:
+                raise
+            time.sleep(pause)
+    return tries
 
 
 def _receive(

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 def remove_image(home: Home, text: str, *, force: bool = False) -> list[str]:
     """Remove a name, and the image with its last name; the lines docker prints about it.
 
-    By id, all its names go, more than one only with `force`. An image that a container was made
-    from keeps its content: without `force` this is a `ConflictError`, with it only the name goes.
+    By id, all its names go, more than one only with `force`; so does whatever else has this id (one
+    config may belong to several manifests). An image that a container was made from keeps its
+    content: without `force` this is a `ConflictError`, with it only the name goes.
     """
+    database = home.store.database
     image, name = find_named(home, text)
-    names = home.store.database.names_of(image.manifest)
+    images = [image] if name is not None else database.images_by_id(image.config.hex)
+    names = [record for each in images for record in database.names_of(each.manifest)]
     going = names if name is None else [name]
     if name is None and len(names) > 1 and not force:
         raise ConflictError(
@@ -30,17 +33,18 @@ def remove_image(home: Home, text: str, *, force: bool = False) -> list[str]:
             hint="remove the names, or all at once with -f",
         )
     last = len(going) == len(names)
-    used = home.store.database.containers_of(image.manifest)
+    used = [box for each in images for box in database.containers_of(each.manifest)]
     if last and used and not force:
         raise ConflictError(
             f"cannot remove image {text}: container {used[0].id[:12]} was made from it",
             hint="remove the container first",
         )
-    gone = [image] if last and not used else []
+    busy = {box.manifest for box in used}
+    gone = [each for each in images if last and each.manifest not in busy]
     home.store.remove_names([record.name for record in going], gone)
-    if gone:
-        _remove_views(home, image)
-    return [*_untagged(going, last=last), *(f"Deleted: {image.config}" for image in gone)]
+    _remove_views(home, gone)
+    deleted = gone and not database.images_by_id(image.config.hex)
+    return [*_untagged(going, last=last), *([f"Deleted: {image.config}"] if deleted else ())]
 
 
 def _untagged(going: list[NameRecord], *, last: bool) -> list[str]:
@@ -53,9 +57,10 @@ def _untagged(going: list[NameRecord], *, last: bool) -> list[str]:
     return lines
 
 
-def _remove_views(home: Home, image: ImageRecord) -> None:
-    kept: set[ChainID] = set()
-    for other in home.store.database.images():
-        kept.update(views.chains(other))
-    for chain in set(views.chains(image)) - kept:
-        home.views.remove(chain)
+def _remove_views(home: Home, gone: list[ImageRecord]) -> None:
+    with home.store.database.transaction():  # so that nobody names an image with them meanwhile
+        kept: set[ChainID] = set()
+        for other in home.store.database.images():
+            kept.update(views.chains(other))
+        for chain in {chain for image in gone for chain in views.chains(image)} - kept:
+            home.views.remove(chain)

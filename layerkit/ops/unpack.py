@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from layerkit.errors import UsageError
 from layerkit.ops import layers
 from layerkit.ops.images import find_image
-from layerkit.snapshot import delta, disk
+from layerkit.snapshot import delta, disk, idmap, userns
 from layerkit.snapshot.overlay import open_all
 from layerkit.store import files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from layerkit.ops.home import Home
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 def unpack(home: Home, text: str, directory: Path) -> Skipped:
     """Write the root file system of an image into a new or empty directory, whiteouts applied.
 
-    Returns what could not be kept ("owner", "device", "xattr") with counts. Raises `UsageError`
-    for a directory with something in it, `NotFoundError`, `StoreError`.
+    Who is not root writes in a user namespace, where there can be one: owners are then the user's
+    subordinate ids. Returns what could not be kept, with counts. Raises `UsageError` for a
+    directory with something in it, `NotFoundError`, `StoreError`. The calling process must have
+    one thread.
     """
     image = find_image(home, text)
     diff_ids = [layer.diff_id for layer in image.layers]
@@ -31,9 +34,15 @@ def unpack(home: Home, text: str, directory: Path) -> Skipped:
     root = _open_empty(directory)
     try:
         with open_all([home.store.layers.tar(diff_id) for diff_id in diff_ids]) as tars:
-            return disk.write(root, delta.flat(tree), tars.__getitem__)
+            return _write(lambda: disk.write(root, delta.flat(tree), tars.__getitem__))
     finally:
         os.close(root)
+
+
+def _write(work: Callable[[], Skipped]) -> Skipped:
+    maps = idmap.of_this_user() if os.geteuid() else None
+    skipped = userns.run(maps, work) if maps else None
+    return work() if skipped is None else skipped
 
 
 def _open_empty(directory: Path) -> int:

@@ -14,6 +14,7 @@ from layerkit.store.records import ContainerRecord, ImageRecord, LayerRecord, Na
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 SCHEMA_VERSION = 1
@@ -89,24 +90,28 @@ class Database:
                 self._execute("ROLLBACK")
             raise
 
+    def _change(self) -> AbstractContextManager[None]:
+        """A transaction of its own, unless there is one."""
+        return contextlib.nullcontext() if self._connection.in_transaction else self.transaction()
+
     # -- images and names -----------------------------------------------------------------------
 
     def put_image(self, image: ImageRecord) -> None:
         """Remember an image; nothing changes when it is known."""
-        known = self._rows("SELECT 1 FROM image WHERE manifest = ?", str(image.manifest))
-        if known:
-            return
-        self._execute(
-            "INSERT INTO image (manifest, media_type, manifest_size, config, platform, created,"
-            " size) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(str(image.manifest), image.media_type, image.manifest_size, str(image.config)),
-            *(image.platform, image.created, image.size),
-        )
-        for position, layer in enumerate(image.layers):
+        with self._change():
+            if self._rows("SELECT 1 FROM image WHERE manifest = ?", str(image.manifest)):
+                return
             self._execute(
-                "INSERT INTO image_layer VALUES (?, ?, ?, ?)",
-                *(str(image.manifest), position, str(layer.blob), str(layer.diff_id)),
+                "INSERT INTO image (manifest, media_type, manifest_size, config, platform, created,"
+                " size) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                *(str(image.manifest), image.media_type, image.manifest_size, str(image.config)),
+                *(image.platform, image.created, image.size),
             )
+            for position, layer in enumerate(image.layers):
+                self._execute(
+                    "INSERT INTO image_layer VALUES (?, ?, ?, ?)",
+                    *(str(image.manifest), position, str(layer.blob), str(layer.diff_id)),
+                )
 
     def touch_image(self, manifest: BlobDigest) -> None:
         """Remember that the image is used now."""
@@ -196,17 +201,18 @@ class Database:
 
     def put_container(self, container: ContainerRecord) -> None:
         """Remember a container; raises `ConflictError` when its name is taken."""
-        taken = self._containers("WHERE name = ?", container.name)
-        if taken:
-            raise ConflictError(
-                f"container name {container.name!r} is in use by container {taken[0].id[:12]}",
-                hint="choose another name with --name",
+        with self._change():
+            taken = self._containers("WHERE name = ?", container.name)
+            if taken:
+                raise ConflictError(
+                    f"container name {container.name!r} is in use by container {taken[0].id[:12]}",
+                    hint="choose another name with --name",
+                )
+            self._execute(
+                "INSERT INTO container VALUES (?, ?, ?, ?, ?)",
+                *(container.id, container.name, container.image_name),
+                *(str(container.manifest), container.created),
             )
-        self._execute(
-            "INSERT INTO container VALUES (?, ?, ?, ?, ?)",
-            *(container.id, container.name, container.image_name),
-            *(str(container.manifest), container.created),
-        )
 
     def delete_container(self, container_id: str) -> None:
         """Forget a container."""

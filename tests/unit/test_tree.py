@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from layerkit.tree import Change, Entry, Kind, Node, empty, find, inside, join, walk
+from layerkit.tree import (
+    Change,
+    Entry,
+    Kind,
+    Node,
+    empty,
+    find,
+    inside,
+    join,
+    look_up,
+    real_way,
+    walk,
+)
 
 
 def folder(**children):
@@ -100,3 +112,76 @@ def test_a_node_shows_what_it_is():
         "Node(DIRECTORY of layer 0, 3 inside)",
         "Node(FILE of layer 0)",
     )
+
+
+ROOT = folder(
+    usr=folder(lib=folder(x=leaf(), up=leaf(Kind.SYMLINK, link=b"../bin"))),
+    bin=folder(sh=leaf()),
+    lib=leaf(Kind.SYMLINK, link=b"usr/lib"),
+    absolute=leaf(Kind.SYMLINK, link=b"/lib/x"),
+    above=leaf(Kind.SYMLINK, link=b"../../../lib"),
+    one=leaf(Kind.SYMLINK, link=b"two"),
+    two=leaf(Kind.SYMLINK, link=b"one"),
+    dangling=leaf(Kind.SYMLINK, link=b"no/where"),
+    file=leaf(),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (b"", b""),
+        (b"/", b""),
+        (b"usr/lib/x", b"usr/lib/x"),
+        (b"/lib/x", b"usr/lib/x"),
+        (b"./lib//x/", b"usr/lib/x"),
+        (b"absolute", b"usr/lib/x"),
+        (b"above/x", b"usr/lib/x"),
+        (b"lib/..", b"usr"),
+        (b"../../file", b"file"),
+        (b"lib/up/sh", b"usr/bin/sh"),
+        (b"lib/up", b"usr/bin"),
+        (b"dangling", b"no/where"),
+        (b"file/x", b"file/x"),
+        (b"nope/lib", b"nope/lib"),
+    ],
+)
+def test_a_way_has_no_symlinks(path, wanted):
+    """Links are followed inside the root; `..` is the real parent; what is missing stays."""
+    assert real_way(ROOT, path) == [name for name in wanted.split(b"/") if name]
+
+
+def test_a_way_in_circles_ends():
+    """Symlinks without end have no way, and 40 are still followed, as Linux does."""
+    chain = folder(**{f"l{n}": leaf(Kind.SYMLINK, link=b"l%d" % (n + 1)) for n in range(41)})
+
+    assert real_way(ROOT, b"one") is None
+    assert real_way(chain, b"l1") == [b"l41"]
+    assert real_way(chain, b"l0") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "follow", "wanted"),
+    [
+        (b"/lib/x", True, b"usr/lib/x"),
+        (b"/lib/x", False, b"usr/lib/x"),
+        (b"/lib", True, b"usr/lib"),
+        (b"/lib", False, b"lib"),
+        (b"/lib/", False, b"lib"),
+        (b"/lib/up", False, b"usr/lib/up"),
+        (b"/lib/..", False, b"usr"),
+        (b"/", False, b""),
+        (b"/dangling", True, None),
+        (b"/dangling", False, b"dangling"),
+        (b"/one", True, None),
+        (b"/one/x", False, None),
+        (b"/file/x", True, None),
+        (b"/nope", False, None),
+    ],
+)
+def test_a_path_is_looked_up(path, follow, wanted):
+    """The answer has the real path; a symlink at the end is one only where it is not followed."""
+    found = look_up(ROOT, path, follow=follow)
+
+    assert (found and found[0]) == wanted
+    assert found is None or found[1] is find(ROOT, found[0])

@@ -305,6 +305,22 @@ def test_what_changes_while_it_is_read_is_left_out_or_taken(box, name, other):
     assert not any(path.startswith((b"s/", b"f/", b"d/ssl")) for path in seen)
 
 
+def test_a_symlink_that_becomes_something_else_is_left_out(box, monkeypatch):
+    """DF-42: between the look at its type and the look at its target it may be replaced."""
+    (box.upper / "s").symlink_to("f")
+    (box.upper / "z").touch()
+    real = os.readlink
+
+    def readlink(name, *, dir_fd):
+        (box.upper / "s").unlink()
+        (box.upper / "s").touch()
+        return real(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "readlink", readlink)
+
+    assert box.entries() == [("FILE", "z")]
+
+
 def test_a_busy_container_is_read(box):
     """DF-42: whatever happens meanwhile, reading ends without an error."""
 

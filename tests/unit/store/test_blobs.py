@@ -270,7 +270,7 @@ def zero(start, end):
             "data", lambda data: data.__delitem__(slice(EXTENT + 9, None)), EXTENT, id="K05-cut"
         ),
         pytest.param(
-            "data", lambda data: data.extend(b"more" * 99), 2 * EXTENT, id="data-too-long"
+            "data", lambda data: data.extend(b"more" * 9999), 2 * EXTENT, id="data-too-long"
         ),
         pytest.param("data", lambda data: data.clear(), 0, id="K04-data-empty"),
         pytest.param("journal", lambda data: data.clear(), 0, id="K04-journal-empty"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 
 import pytest
 from support import disks, records
-from support.processes import child, outcome, until
+from support.processes import child, kill_myself, outcome, until
 
 from layerkit.errors import ConflictError, StoreError, StoreFullError
 from layerkit.store.database import SCHEMA_VERSION, Database
@@ -179,6 +180,30 @@ def test_a_failed_transaction_changes_nothing(database):
     assert database.images() == [APP]
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in-a-transaction"])
+def test_an_image_is_known_with_all_its_layers_or_not(path, inside):
+    """A kill between image and layers leaves nothing of both."""
+
+    def work():
+        database = Database(path)
+        real = database._execute
+
+        def execute(statement, *values):
+            if "image_layer" in statement:
+                kill_myself()
+            real(statement, *values)
+
+        database._execute = execute
+        with database.transaction() if inside else contextlib.nullcontext():
+            database.put_image(APP)
+
+    assert outcome(work) < 0
+
+    database = Database(path)
+    assert database.images() == []
+    database.close()
+
+
 def test_an_error_in_a_transaction_is_the_one_that_is_told(database):
     """Undoing hides nothing, and leaves the database usable."""
     with pytest.raises(ConflictError), database.transaction():
@@ -248,10 +273,7 @@ def test_what_is_committed_outlives_a_kill(path):
         database.put_image(APP)
         with database.transaction():
             database.put_image(OTHER)
-            import os  # noqa: PLC0415
-            import signal  # noqa: PLC0415
-
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill_myself()
 
     assert outcome(work) < 0
 

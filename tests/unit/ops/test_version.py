@@ -1,0 +1,80 @@
+"""Version: the facts are those of this machine, and a missing driver has its reason."""
+
+import json
+import os
+from importlib import metadata
+
+import pytest
+
+from layerkit.ops import version
+
+KERNEL = os.uname().release
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Makes a /proc and a /lib/modules; gives what the driver says there."""
+
+    def look(filesystems="nodev\toverlay\n", modules="", capabilities="000001ffffffffff"):
+        proc, kernel = tmp_path / "proc", tmp_path / "modules" / KERNEL
+        (proc / "self").mkdir(parents=True)
+        kernel.mkdir(parents=True)
+        (proc / "filesystems").write_text(filesystems)
+        (proc / "self/status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
+        (kernel / "modules.dep").write_text(modules)
+        return version.overlay_obstacle(proc, tmp_path / "modules")
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("facts", "obstacle"),
+    [
+        ({}, ""),
+        ({"filesystems": "nodev\tproc\n", "modules": "kernel/fs/overlayfs/overlay.ko:\n"}, ""),
+        ({"filesystems": "nodev\tproc\n"}, "the kernel has no overlay file system"),
+        ({"capabilities": "0"}, "mounting needs root (CAP_SYS_ADMIN)"),
+        ({"capabilities": "00000000a80425fb"}, "mounting needs root (CAP_SYS_ADMIN)"),
+    ],
+    ids=["there", "a module", "missing", "a user", "root of a container"],
+)
+def test_overlay_says_why_it_does_not_work(machine, facts, obstacle):
+    """The driver works with the file system and the right to mount it, else the reason is given."""
+    assert machine(**facts) == obstacle
+
+
+def test_nothing_to_read_is_no_crash(tmp_path):
+    """Without /proc nothing works, and nothing breaks."""
+    assert version.overlay_obstacle(tmp_path, tmp_path) == "the kernel has no overlay file system"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (None, "unknown"),
+        ("", "unknown"),
+        ("{", "unknown"),
+        ("[]", "unknown"),
+        ('{"url": "file:///x", "dir_info": {"editable": true}}', "unknown"),
+        ('{"vcs_info": {"vcs": "git", "commit_id": "1a2b3c4d5e6f"}}', "1a2b3c4"),
+    ],
+)
+def test_the_build_is_what_pip_noted(monkeypatch, text, wanted):
+    """The commit is known when the package came from a repository, and never guessed."""
+
+    class Distribution:
+        def read_text(self, name):
+            assert name == "direct_url.json"
+            return text
+
+    monkeypatch.setattr(metadata, "distribution", lambda _name: Distribution())
+
+    assert version.commit() == wanted
+
+
+def test_the_facts_are_json():
+    """All facts of this machine can be printed as JSON."""
+    facts = version.version()
+
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["KernelVersion"] == KERNEL
