@@ -1,8 +1,9 @@
-"""The only reader of the environment: state directory, credentials, proxies, terminal, machine."""
+"""The only reader of the environment: state directory, credentials, proxies, terminal, time, machine."""
 
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -109,6 +110,15 @@ def passed_on(variable: str) -> str:
     """`KEY=VALUE` as it is; a mere `KEY` with our value, and alone where we have none."""
     value = None if "=" in variable else os.environ.get(variable)
     return variable if value is None else f"{variable}={value}"
+
+
+def creation_time() -> datetime:
+    """When something that is made now was made: SOURCE_DATE_EPOCH, else now."""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        return datetime.fromtimestamp(int(text), UTC) if text else datetime.now(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"invalid SOURCE_DATE_EPOCH {text!r}: wanted seconds since 1970") from None
 
 
 def animates(stream: IO[str]) -> bool:

@@ -40,6 +40,13 @@ def line(text: str) -> None:
         print(text)
 
 
+def raw(data: bytes) -> None:
+    """Write bytes of the result as they are, behind the lines so far."""
+    with _written():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+
+
 def flush() -> None:
     """Write out what is still in the buffer."""
     if sys.stdout is not None:  # as it is when the caller has closed it

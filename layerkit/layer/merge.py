@@ -22,6 +22,7 @@ specification is silent):
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -87,25 +88,24 @@ class _Upper:
         """Remove what `marks` hide, while nothing of their own layer's `content` is here yet."""
         touched = {entry.path for entry in content}
         touched.update(mark.path for mark in marks if mark.kind is Kind.WHITEOUT)
-        hidden = {(*way, name) for mark in marks for way, name in self._hidden(mark, touched)}
+        hidden: dict[tuple[bytes, ...], set[bytes]] = defaultdict(set)
+        for path, names in _by_folder(marks).items():
+            found = self._marked(path, touched)
+            if found is not None:
+                children = inside(found.folder)
+                hidden[*found.way] |= children.keys() if None in names else children.keys() & names
         # Reversed, what is inside of a folder comes before the folder itself.
-        for *way, name in sorted(hidden, reverse=True):
-            del inside(self._own(way))[name]
+        for way in sorted(hidden, reverse=True):
+            if hidden[way]:
+                children = inside(self._own(list(way)))
+                for name in hidden[way]:
+                    del children[name]
 
-    def _hidden(
-        self, mark: Entry, touched: Collection[bytes]
-    ) -> Iterator[tuple[tuple[bytes, ...], bytes]]:
-        """Each name that `mark` hides, with the way to its folder."""
-        is_opaque = mark.kind is Kind.OPAQUE
-        folder, _, name = (mark.path, b"", b"") if is_opaque else mark.path.rpartition(b"/")
-        if any(self._is_symlink(path) for path in _way_down(folder) if path in touched):
-            return
-        found = self._lookup(folder)
-        if found is None:
-            return
-        children = inside(found.folder)
-        for each in children if is_opaque else children.keys() & {name}:
-            yield tuple(found.way), each
+    def _marked(self, path: bytes, touched: Collection[bytes]) -> _Found | None:
+        """The folder of marks at `path`, None where there is none or the way there is replaced."""
+        if any(self._is_symlink(part) for part in _way_down(path) if part in touched):
+            return None
+        return self._lookup(path)
 
     def _is_symlink(self, path: bytes) -> bool:
         parent, _, name = path.rpartition(b"/")
@@ -208,6 +208,18 @@ class _Upper:
 
     def _copy(self, folder: Node) -> Node:
         return Node(folder.entry, self._layer, dict(inside(folder)))
+
+
+def _by_folder(marks: Iterable[Entry]) -> dict[bytes, set[bytes | None]]:
+    """The names that marks hide in each folder; None stands for all of them."""
+    folders: dict[bytes, set[bytes | None]] = defaultdict(set)
+    for mark in marks:
+        if mark.kind is Kind.OPAQUE:
+            folders[mark.path].add(None)
+        else:
+            folder, _, name = mark.path.rpartition(b"/")
+            folders[folder].add(name)
+    return folders
 
 
 def _way_down(path: bytes) -> Iterator[bytes]:

@@ -26,7 +26,7 @@ def parse(data: bytes) -> Records:
             raise ArchiveError("invalid PAX record: its length is no number")
         end = position + int(length)
         record = data[space + 1 : end]
-        if end <= space or end > len(data) or not record.endswith(b"\n") or b"=" not in record:
+        if end > len(data) or not record.endswith(b"\n") or b"=" not in record:
             raise ArchiveError(f"invalid PAX record of length {length.decode()}")
         key, _, value = record[:-1].partition(b"=")
         if not key or b"\0" in key:

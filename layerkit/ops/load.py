@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
-from layerkit import oci
+from layerkit import oci, platforms
 from layerkit import reference as references
-from layerkit.errors import DocumentError, UsageError
-from layerkit.events import Resolved, ignore
-from layerkit.ops import documents, sources
-from layerkit.ops.install import install
+from layerkit.errors import DocumentError, IntegrityError, NotFoundError, UsageError
+from layerkit.events import Notice, Resolved, ignore
+from layerkit.ops import docker_archive, documents, sources
+from layerkit.ops.local import bring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Collection, Iterator
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
-    from layerkit.oci import Descriptor, Manifest, Platform
+    from layerkit.oci import Descriptor, ImageConfig, Index, Manifest, Platform
     from layerkit.ops.home import Home
-    from layerkit.ops.sources import Source
+    from layerkit.ops.local import Open
+    from layerkit.ops.sources import Origin, Source
+    from layerkit.reference import Reference
     from layerkit.store.records import ImageRecord
-    from layerkit.store.store import Store
 
+_LAYOUT = "oci-layout"
 _FULL_NAME = "io.containerd.image.name"
 _REF_NAME = "org.opencontainers.image.ref.name"
-_LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,186 +42,220 @@ class Loaded:
     id: BlobDigest
 
 
-def load(home: Home, path: Path, *, platform: Platform, observe: Observer = ignore) -> list[Loaded]:
-    """Bring all images at `path` into the store, each verified and indexed before its name appears.
+def load(
+    home: Home,
+    origin: Origin,
+    *,
+    platform: Platform,
+    explicit_platform: bool = False,
+    observe: Observer = ignore,
+) -> list[Loaded]:
+    """Bring all images at `origin` into the store, each verified and indexed before it has a name.
 
-    Of an index the image for `platform` is taken. Raises `UsageError` for a path that holds no
-    image, `IntegrityError` and its kinds for one that is broken, `StoreError`.
+    Of an index the image for `platform` is taken, and with `explicit_platform` nothing else at all.
+    Of an image that is broken nothing stays. Raises `UsageError` where there is no image,
+    `IntegrityError` and its kinds for one that is broken, `NotFoundError`, `StoreError`.
     """
-    with sources.open_source(path, home.store.scratch) as source:
-        loader = _Loader(home.store, source, platform, observe)
-        if source.has("oci-layout"):
-            kind = "OCI image layout" if path.is_dir() else "OCI archive"
-            return list(loader.oci_layout(kind, path))
-        if source.has("manifest.json"):
-            return list(loader.docker_archive("docker archive"))
+    with sources.open_source(origin, home.store.scratch) as source:
+        loader = _Loader(home, source, platform, observe, explicit_platform=explicit_platform)
+        loaded = _load(loader, source, origin)
+    if not loaded:
+        raise NotFoundError(f"no image for platform {platform} at {sources.show(origin)}")
+    return loaded
+
+
+def _load(loader: _Loader, source: Source, origin: Origin) -> list[Loaded]:
+    if source.has(_LAYOUT):
+        is_archive = isinstance(source, sources.ArchiveSource)
+        return loader.oci_layout("OCI archive" if is_archive else "OCI image layout", _stem(origin))
+    if source.has(docker_archive.MANIFEST):
+        return list(loader.docker_archive())
+    if source.has(docker_archive.REPOSITORIES):
+        raise UsageError(
+            f"cannot load {sources.show(origin)}: it was saved by a docker before 1.10",
+            hint="load it with an old docker and save it again",
+        )
     raise UsageError(
-        f"no image at {path}: wanted an OCI layout directory, an OCI archive or a docker archive"
+        f"no image at {sources.show(origin)}: "
+        "wanted an OCI layout directory, an OCI archive or a docker archive"
     )
 
 
+def _stem(origin: Origin) -> str:
+    """The repository that a mere tag in a layout belongs to: what the layout is called."""
+    name = origin.resolve().name if isinstance(origin, Path) else ""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower().split(".")[0]).strip("-") or "image"
+
+
 class _Loader:
-    def __init__(self, store: Store, source: Source, platform: Platform, observe: Observer) -> None:
-        self._store = store
+    def __init__(
+        self,
+        home: Home,
+        source: Source,
+        platform: Platform,
+        observe: Observer,
+        *,
+        explicit_platform: bool,
+    ) -> None:
+        self._store = home.store
         self._source = source
         self._platform = platform
+        self._explicit = explicit_platform
         self._observe = observe
 
     # -- OCI layout (image-spec image-layout.md) --------------------------------------------------
 
-    def oci_layout(self, kind: str, path: Path) -> Iterator[Loaded]:
-        layout = _json(self._read("oci-layout"), "oci-layout")
-        if not isinstance(layout, dict) or layout.get("imageLayoutVersion") != "1.0.0":
-            raise DocumentError("unsupported OCI image layout: imageLayoutVersion is not 1.0.0")
+    def oci_layout(self, kind: str, stem: str) -> list[Loaded]:
+        """The images of the layout, and those that only a `manifest.json` beside it has.
+
+        docker writes both; the layouts of its versions 25.0.0 and 25.0.1 have no layers, or those
+        in a wrong order, and later ones leave out images (moby 47065, 47150, 47210, 51389).
+        """
+        loaded: list[Loaded] = []
+        has_other = self._source.has(docker_archive.MANIFEST)
+        try:
+            loaded.extend(self._layout(kind, stem))
+        except IntegrityError as error:
+            if not has_other:
+                raise
+            self._warn(f"the OCI layout is broken ({error}): going on with its manifest.json")
+        if has_other:
+            loaded.extend(self.docker_archive({each.id for each in loaded}))
+        return loaded
+
+    def _layout(self, kind: str, stem: str) -> Iterator[Loaded]:
+        _check_layout(self._read(_LAYOUT))
         index = oci.parse_document(self._read("index.json"), oci.OCI_INDEX)
-        if not isinstance(index, oci.Index) or not index.manifests:
-            raise DocumentError("the OCI image layout holds no image: its index.json is empty")
-        for entry in index.manifests:
-            reference = _named(entry, path)
+        if not isinstance(index, oci.Index):
+            raise DocumentError("the index.json of the OCI image layout is no index")
+        for name, entry in self._entries(index):
+            reference = self._reference(name, stem, entry.digest)
             what = reference.familiar if reference else str(entry.digest)
-            document = oci.parse_document(self._blob(entry), entry.media_type)
-            manifest = documents.choose(document, self._platform, self._blob, what)
-            names = [reference.identity] if reference else []
-            image = self._install(manifest, names, entry.digest, self._fetch_blob)
+            image = self._install(*self._image(entry, what), _names(reference), entry.digest)
             yield Loaded(kind, reference.familiar if reference else None, image.config)
 
+    def _entries(self, index: Index) -> Iterator[tuple[str, Descriptor]]:
+        """Each image with its name; of several for one name that of our platform."""
+        groups: dict[str, list[Descriptor]] = {}
+        for entry in filter(platforms.is_image, index.manifests):
+            name = entry.annotations.get(_FULL_NAME) or entry.annotations.get(_REF_NAME) or ""
+            groups.setdefault(name, []).append(entry)
+        if not groups:
+            raise DocumentError("the OCI image layout holds no image: its index.json is empty")
+        for name, group in groups.items():
+            if len({str(entry.platform) for entry in group if entry.platform}) > 1:
+                of_name = replace(index, manifests=tuple(group))
+                yield name, platforms.select(of_name, self._platform, name or "the layout")
+            else:
+                yield from ((name, entry) for entry in group)
+
+    def _image(self, entry: Descriptor, what: str) -> tuple[Manifest, ImageConfig, Open]:
+        document = oci.parse_document(self._blob(entry), entry.media_type)
+        if isinstance(document, oci.Index):
+            # docker lists all platforms of an image, but saves only those it has.
+            present = filter(self._has, document.manifests)
+            document = replace(document, manifests=tuple(present) or document.manifests)
+        manifest = documents.choose(document, self._platform, self._blob, what)
+        config = documents.read_config(manifest, self._config)
+        if self._explicit:
+            platform, observe = self._platform, self._observe
+            documents.check_platform(config, platform, what, explicit=True, observe=observe)
+        return manifest, config, lambda layer: self._source.chunks(_blob_name(layer))
+
+    def _has(self, descriptor: Descriptor) -> bool:
+        return self._source.has(_blob_name(descriptor))
+
     def _blob(self, descriptor: Descriptor) -> bytes:
-        raw = self._read(_blob_name(descriptor.digest))
+        raw = self._read(_blob_name(descriptor))
         digests.verify(f"blob {descriptor.digest}", descriptor.digest, descriptor.size, raw)
         return raw
-
-    def _fetch_blob(self, layer: Descriptor, check: Callable[[], None]) -> None:
-        self._copy(layer, _blob_name(layer.digest), check)
-
-    # -- docker archive (moby image/tarexport) ----------------------------------------------------
-
-    def docker_archive(self, kind: str) -> Iterator[Loaded]:
-        for item in _docker_items(_json(self._read("manifest.json"), "manifest.json")):
-            config_raw = self._read(item.config)
-            layers = {self._describe(name): name for name in item.layers}
-            manifest = _docker_manifest(config_raw, list(map(self._describe, item.layers)))
-            references_ = [references.parse(tag) for tag in item.tags]
-
-            def fetch(layer: Descriptor, check: Callable[[], None], layers: Any = layers) -> None:
-                self._copy(layer, layers[layer], check)
-
-            names = [reference.identity for reference in references_]
-            self._store.blobs.put(config_raw)
-            image = self._install(manifest, names, manifest.descriptor.digest, fetch)
-            for reference in references_:
-                yield Loaded(kind, reference.familiar, image.config)
-            if not references_:
-                yield Loaded(kind, None, image.config)
-
-    def _describe(self, name: str) -> Descriptor:
-        """A layer of a docker archive has no descriptor: its digest is that of what is there."""
-        hasher = digests.Hasher()
-        for chunk in self._source.chunks(name):
-            hasher.update(chunk)
-        return oci.Descriptor(_LAYER_TYPE, hasher.digest(), hasher.count)
-
-    # -- both -------------------------------------------------------------------------------------
-
-    def _install(
-        self,
-        manifest: Manifest,
-        names: list[str],
-        target: BlobDigest,
-        fetch: Callable[[Descriptor, Callable[[], None]], None],
-    ) -> ImageRecord:
-        config = documents.read_config(manifest, self._config)
-        layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
-        self._observe(Resolved(names[0] if names else str(target), target, layers))
-        pairs = [(name, target) for name in names]
-        return install(self._store, manifest, config, pairs, fetch, self._observe)
 
     def _config(self, descriptor: Descriptor) -> bytes:
         if self._store.blobs.has(descriptor.digest):
             return self._store.blobs.read(descriptor.digest, oci.DOCUMENT_LIMIT)
         return self._blob(descriptor)
 
+    # -- docker archive ---------------------------------------------------------------------------
+
+    def docker_archive(self, known: Collection[BlobDigest] = ()) -> Iterator[Loaded]:
+        """The images of `manifest.json`, but those whose ids are `known`."""
+        described: dict[str, Descriptor] = {}
+        for item in docker_archive.parse(self._read(docker_archive.MANIFEST)):
+            raw = self._read(item.config)
+            if digests.of_bytes(raw) in known:
+                continue
+            config = oci.parse_config(raw)
+            if self._explicit and not self._fits(config):
+                continue
+            for name in item.layers:
+                if name not in described:
+                    described[name] = docker_archive.describe_layer(self._source.chunks(name))
+            manifest = docker_archive.manifest(raw, [described[name] for name in item.layers])
+            found = [self._reference(tag, "", None) for tag in item.tags]
+            names = [name for reference in found for name in _names(reference)]
+            open_layer = self._by_name({described[name]: name for name in item.layers})
+            image = self._install(manifest, config, open_layer, names, manifest.descriptor.digest)
+            shown: list[str | None] = [reference.familiar for reference in found if reference]
+            yield from (Loaded("docker archive", name, image.config) for name in shown or [None])
+
+    def _fits(self, config: ImageConfig) -> bool:
+        return platforms.normalize(config.platform) in platforms.acceptable(self._platform)
+
+    def _by_name(self, names: dict[Descriptor, str]) -> Open:
+        return lambda layer: self._source.chunks(names[layer])
+
+    # -- both -------------------------------------------------------------------------------------
+
+    def _install(
+        self,
+        manifest: Manifest,
+        config: ImageConfig,
+        open_layer: Open,
+        names: list[str],
+        target: BlobDigest,
+    ) -> ImageRecord:
+        layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
+        self._observe(Resolved(names[0] if names else str(target), target, layers))
+        pairs = [(name, target) for name in names]
+        return bring(self._store, manifest, config, pairs, open_layer, self._observe)
+
+    def _reference(self, text: str, stem: str, digest: BlobDigest | None) -> Reference | None:
+        """The name `text`, where a tag alone belongs to the repository `stem`; None if it is none.
+
+        One with a digest is a name only of what has this digest, or it would be a lie.
+        """
+        if not text:
+            return None
+        is_tag = stem and not set("/:@") & set(text)
+        try:
+            reference = references.parse(f"{stem}:{text}" if is_tag else text)
+        except UsageError as error:
+            self._warn(f"the image is loaded without its name: {error}")
+            return None
+        if reference.digest not in {None, digest}:
+            self._warn(f"the image is loaded without its name {text}: it has another digest")
+            return None
+        return reference
+
     def _read(self, name: str) -> bytes:
         return sources.read_small(self._source, name, oci.DOCUMENT_LIMIT)
 
-    def _copy(self, layer: Descriptor, name: str, check: Callable[[], None]) -> None:
-        with self._store.blobs.ingest(layer.digest, layer.size) as transaction:
-            if transaction is None:
-                return
-            transaction.restart()
-            for chunk in self._source.chunks(name):
-                check()
-                transaction.write(chunk)
-            transaction.commit()
+    def _warn(self, text: str) -> None:
+        self._observe(Notice("warning", text))
 
 
-@dataclass(frozen=True, slots=True)
-class _DockerItem:
-    config: str
-    layers: tuple[str, ...]
-    tags: tuple[str, ...]
-
-
-def _docker_items(document: Any) -> list[_DockerItem]:
+def _check_layout(raw: bytes) -> None:
     try:
-        items = [
-            _DockerItem(
-                _text(item["Config"]),
-                tuple(map(_text, item["Layers"])),
-                tuple(map(_text, item.get("RepoTags") or ())),
-            )
-            for item in document
-        ]
-    except (TypeError, KeyError, AttributeError):
-        raise DocumentError("manifest.json is not that of a docker archive") from None
-    if not items:
-        raise DocumentError("the docker archive holds no image")
-    return items
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _docker_manifest(config: bytes, layers: list[Descriptor]) -> Manifest:
-    """The schema 2 manifest of an image that came without one."""
-    document = {
-        "schemaVersion": 2,
-        "mediaType": oci.DOCKER_MANIFEST,
-        "config": _wire(oci.Descriptor(oci.DOCKER_CONFIG, digests.of_bytes(config), len(config))),
-        "layers": list(map(_wire, layers)),
-    }
-    manifest = oci.parse_document(json.dumps(document).encode())
-    assert isinstance(manifest, oci.Manifest)
-    return manifest
-
-
-def _wire(descriptor: Descriptor) -> dict[str, str | int]:
-    return {
-        "mediaType": descriptor.media_type,
-        "digest": str(descriptor.digest),
-        "size": descriptor.size,
-    }
-
-
-def _blob_name(digest: BlobDigest) -> str:
-    return f"blobs/{digest.algorithm}/{digest.hex}"
-
-
-def _named(entry: Descriptor, path: Path) -> references.Reference | None:
-    """The name of an image in a layout: a full one, or a tag that completes the layout's name."""
-    text = entry.annotations.get(_FULL_NAME) or entry.annotations.get(_REF_NAME)
-    if not text:
-        return None
-    if "/" in text or ":" in text or "@" in text:
-        return references.parse(text)
-    stem = re.sub(r"[^a-z0-9]+", "-", path.resolve().name.lower().split(".")[0]).strip("-")
-    return references.parse(f"{stem or 'image'}:{text}")
-
-
-def _json(raw: bytes, what: str) -> Any:
-    try:
-        return json.loads(raw)
+        layout = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise DocumentError(f"invalid {what}: not JSON ({error})") from None
+        raise DocumentError(f"invalid {_LAYOUT}: not JSON ({error})") from None
+    if not isinstance(layout, dict) or layout.get("imageLayoutVersion") != "1.0.0":
+        raise DocumentError("unsupported OCI image layout: imageLayoutVersion is not 1.0.0")
+
+
+def _names(reference: Reference | None) -> list[str]:
+    return [reference.identity] if reference else []
+
+
+def _blob_name(descriptor: Descriptor) -> str:
+    return f"blobs/{descriptor.digest.algorithm}/{descriptor.digest.hex}"

@@ -1,4 +1,4 @@
-"""Where `load` reads from: a directory or an archive, with files by name and nothing else."""
+"""Where `load` and `import` read from: a directory or an archive, with files by name."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import contextlib
 import os
 import stat
 import tempfile
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from layerkit.errors import ArchiveError, NotFoundError, StoreError, UsageError
-from layerkit.layer import archive, compression
+from layerkit.layer import archive, wrapping
+from layerkit.ops import content
 from layerkit.store import files
 from layerkit.tree import Entry, Kind
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 20
+_HEADER = 512
+_LINK_LIMIT = 8
+
+Origin: TypeAlias = "Path | int"
+"""A path, or the descriptor of an open file or pipe, which stays open."""
 
 
 class Source(Protocol):
@@ -43,75 +49,113 @@ def read_small(source: Source, name: str, limit: int) -> bytes:
 
 
 @contextlib.contextmanager
-def open_source(path: Path, scratch: Path) -> Iterator[Source]:
-    """The image at `path`: a directory, or a tar that may be compressed (then inflated to a
-    temporary file in `scratch`).
+def open_source(origin: Origin, scratch: Path) -> Iterator[Source]:
+    """The image at `origin`: a directory, or a tar.
+
+    What is compressed or comes from a pipe goes through a temporary file in `scratch`.
     """
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        raise _cannot_read(path, error) from None
-    try:
-        if stat.S_ISDIR(os.fstat(file).st_mode):
-            yield DirectorySource(path)
+    with opened(origin) as file:
+        if not isinstance(origin, int) and stat.S_ISDIR(os.fstat(file).st_mode):
+            yield DirectorySource(origin)
             return
         with tempfile.TemporaryFile(dir=scratch) as plain:
             yield ArchiveSource(_plain(file, plain.fileno()))
+
+
+@contextlib.contextmanager
+def opened(origin: Origin) -> Iterator[int]:
+    """A descriptor to read `origin` from; raises `UsageError` when nothing is there."""
+    try:
+        file = os.dup(origin) if isinstance(origin, int) else os.open(origin, os.O_RDONLY)
+    except OSError as error:
+        raise _cannot_read(origin, error) from None
+    try:
+        yield file
     finally:
         os.close(file)
 
 
-def _cannot_read(path: Path, error: OSError) -> UsageError | StoreError:
-    reason = os.strerror(error.errno or 0).lower()
-    kind = UsageError if isinstance(error, FileNotFoundError) else StoreError
-    return kind(f"cannot read {path}: {reason}")
+def read_all(file: int) -> Iterator[bytes]:
+    """The bytes of an open file or pipe from where it stands; raises `StoreError`."""
+    with files.guarded("read the archive"):
+        while chunk := os.read(file, _CHUNK):
+            yield chunk
+
+
+def read_at(file: int) -> archive.ReadAt:
+    """What reads an open regular file at any place."""
+    return lambda offset, size: os.pread(file, size, offset)
+
+
+def is_regular(file: int) -> bool:
+    """Whether an open file can be read at any place, and twice."""
+    return stat.S_ISREG(os.fstat(file).st_mode)
+
+
+def spool(chunks: Iterator[bytes], target: int) -> None:
+    """Write everything to the open file `target`; raises `StoreError`."""
+    for chunk in chunks:
+        with files.guarded("unpack the archive"):
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(target, view) :]
 
 
 def _plain(file: int, scratch: int) -> int:
     """The descriptor of the uncompressed archive: `file` itself, or `scratch` filled from it."""
-    head = os.pread(file, 512, 0)
-    if head[257:262] == b"ustar" or not head:
-        return file
-    with files.guarded("unpack the archive"):
-        for chunk in compression.inflate(_read(file)):
-            view = memoryview(chunk)
-            while view:
-                view = view[os.write(scratch, view) :]
+    if is_regular(file):
+        head = os.pread(file, _HEADER, 0)
+        if head[257:262] == b"ustar" or not head:
+            return file
+        os.lseek(file, 0, os.SEEK_SET)
+    spool(wrapping.unwrap(read_all(file)), scratch)
     return scratch
 
 
-def _read(file: int) -> Iterator[bytes]:
-    while chunk := os.read(file, _CHUNK):
-        yield chunk
+def _cannot_read(origin: Origin, error: OSError) -> UsageError | StoreError:
+    reason = os.strerror(error.errno or 0).lower()
+    kind = UsageError if isinstance(error, FileNotFoundError) else StoreError
+    return kind(f"cannot read {show(origin)}: {reason}")
+
+
+def show(origin: Origin) -> str:
+    """The origin for messages."""
+    return "standard input" if origin == 0 else str(origin)
 
 
 class DirectorySource:
-    """A directory, such as an OCI image layout."""
+    """A directory, such as an OCI image layout; names that lead out of it are not there."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def has(self, name: str) -> bool:
         """Whether there is a regular file of this name."""
-        return (self._root / name).is_file()
+        return _stays_inside(name) and os.path.isfile(self._root / name)
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The bytes of a file."""
+        if not self.has(name):
+            raise NotFoundError(f"{self._root} has no file {name}")
         try:
             with open(self._root / name, "rb", buffering=0) as file:
-                yield from _read(file.fileno())
-        except FileNotFoundError:
-            raise NotFoundError(f"{self._root} has no file {name}") from None
+                yield from read_all(file.fileno())
         except OSError as error:
             raise _cannot_read(self._root / name, error) from None
+
+
+def _stays_inside(name: str) -> bool:
+    return not name.startswith("/") and ".." not in name.split("/") and "\0" not in name
 
 
 class ArchiveSource:
     """A tar archive; names are looked up in its index, links within it followed."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._entries = {entry.path: entry for entry in archive.read(self._read_at, _no_warning)}
+        self._read_at = read_at(descriptor)
+        kinds = (Kind.FILE, Kind.HARDLINK, Kind.SYMLINK)
+        found = archive.read(self._read_at, _no_warning)
+        self._entries = {entry.path: entry for entry in found if entry.kind in kinds}
 
     def has(self, name: str) -> bool:
         """Whether there is a regular file of this name."""
@@ -122,29 +166,19 @@ class ArchiveSource:
         entry = self._find(name)
         if entry is None:
             raise NotFoundError(f"the archive has no file {name}")
-        for done in range(0, entry.size, _CHUNK):
-            chunk = self._read_at(entry.data + done, min(_CHUNK, entry.size - done))
-            if not chunk:
-                raise ArchiveError(f"the archive is cut off in {name}")
-            yield chunk
+        return content.whole(entry, self._read_at)
 
     def _find(self, name: str) -> Entry | None:
         """The regular file; old docker archives link a layer that occurs twice."""
-        path = os.fsencode(os.path.normpath(name))
-        for _ in range(8):
+        path = os.path.normpath(os.fsencode(name))
+        for _ in range(_LINK_LIMIT):
             entry = self._entries.get(path)
             if entry is None or entry.kind is Kind.FILE:
                 return entry
-            if entry.kind is Kind.HARDLINK:
-                path = entry.link
-            elif entry.kind is Kind.SYMLINK:
-                path = os.path.normpath(os.path.join(os.path.dirname(path), entry.link))
-            else:
-                return None
+            path = entry.link
+            if entry.kind is Kind.SYMLINK:
+                path = os.path.normpath(os.path.join(os.path.dirname(entry.path), path))
         return None
-
-    def _read_at(self, offset: int, size: int) -> bytes:
-        return os.pread(self._descriptor, size, offset)
 
 
 def _no_warning(_text: str) -> None:

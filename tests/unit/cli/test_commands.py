@@ -158,7 +158,7 @@ def test_load_prints_what_docker_prints(calls, cli, loaded, out):
 def test_load_shows_progress_and_notices(calls, cli):
     """What happens meanwhile is told as with a pull."""
 
-    def load(_path, *, platform, observe):
+    def load(_path, *, platform, observe, **_options):
         observe(Notice("warning", f"odd on {platform.os}"))
         return []
 

@@ -51,7 +51,7 @@ def test_another_shell_is_refused(cli):
     ("line", "wanted"),
     [
         ("layerkit ", list(app.COMMANDS)),
-        ("layerkit im", ["images"]),
+        ("layerkit im", ["images", "import"]),
         ("layerkit --pro", ["--progress"]),
         ("layerkit --progress ", ["auto", "plain", "json", "none"]),
         ("layerkit images --no", ["--no-trunc"]),

@@ -326,6 +326,10 @@ ENDS = {
     "part of a zero block": (bytes(100), "cut off after 1024 bytes"),
     "one zero block and a part": (bytes(600), "one zero block at byte 1024"),
     "TE-06 part of a header": (Z[:300], "cut off after 1024 bytes"),
+    "TE-06 a global header without its records": (
+        pax({"comment": "git"}, everywhere=True)[:512],
+        "cut off after 2048 bytes",
+    ),
     "TE-07 junk": (b"junk" * 128, "invalid checksum b'junkjunk'"),
     "TE-08 part of the content": (file("big", b"x" * 600)[:1024], "cut off after 2560 bytes"),
     "no padding": (file("big", b"x" * 600)[:-424], None),

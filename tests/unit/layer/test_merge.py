@@ -16,7 +16,6 @@ from layerkit.layer import merge
 from layerkit.tree import Entry, Kind, empty, find, inside, walk
 
 LONG = pytest.mark.timeout(1800)
-FEW = settings(max_examples=2 * settings().max_examples)
 
 BASE = archive(
     directory("a/"),
@@ -54,7 +53,7 @@ def test_impossible_layers_are_refused(case):
 
 
 @LONG
-@FEW
+@settings(max_examples=2 * settings().max_examples)
 @given(stacks.stacks())
 def test_random_stacks_show_what_the_model_shows(layers):
     """Whatever the layers, the tree is the one of the plain model, or both refuse them."""
@@ -71,7 +70,6 @@ def test_random_stacks_show_what_the_model_shows(layers):
 
 
 @LONG
-@FEW
 @given(stacks.stacks(refused=False), st.randoms(use_true_random=False))
 def test_the_place_of_marks_does_not_matter(layers, random):
     """Whiteouts and opaque marks hide the same wherever they stand in their archive."""
@@ -92,7 +90,6 @@ def _with_marks_elsewhere(layer, random):
 
 
 @LONG
-@FEW
 @given(stacks.stacks(refused=False))
 def test_lower_trees_stay_as_they_are(layers):
     """Applying a layer changes neither the tree below nor any node of it."""
@@ -110,7 +107,6 @@ def test_lower_trees_stay_as_they_are(layers):
 
 
 @LONG
-@FEW
 @given(stacks.stacks(refused=False))
 def test_what_a_layer_does_not_name_is_shared(layers):
     """Without symlinks, a name at the root that the layer does not name is the same node."""

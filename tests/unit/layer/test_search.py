@@ -175,14 +175,17 @@ def _with_folders(layer):
 
 
 def answer_of(layers, path, *, follow):
-    """The answer with the number of its layer, unless the rest of that layer takes it back."""
+    """The answer with the number of its layer, unless the rest of that layer may take it back."""
     looking = Search(path, follow=follow)
     for number in reversed(range(len(layers))):
-        answer = None
+        answer, folders = None, {b""}
         for entry in layers[number]:
             said = looking.see(entry)
-            if answer is not None and (said or entry.path in (path, *parents(path))):
+            is_strange = entry.path in (path, *parents(path)) or _folder_of(entry) not in folders
+            if answer is not None and (said or is_strange):
                 return number, None
+            if entry.kind is Kind.DIRECTORY:
+                folders.add(entry.path)
             answer = answer or said
         if looking.gave_up:
             return number, None
@@ -190,6 +193,10 @@ def answer_of(layers, path, *, follow):
         if answer:
             return number, answer
     return 0, None
+
+
+def _folder_of(entry):
+    return entry.path if entry.kind is Kind.OPAQUE else entry.path.rpartition(b"/")[0]
 
 
 def parents(path):

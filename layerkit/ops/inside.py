@@ -1,0 +1,237 @@
+"""Images and containers that are here, looked into: their tree, and the bytes of their files."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from layerkit import oci
+from layerkit.errors import NotFoundError
+from layerkit.layer import merge
+from layerkit.ops import content, layers, views
+from layerkit.ops.containers import upper_of
+from layerkit.ops.images import image_of
+from layerkit.snapshot import beneath, upper
+from layerkit.store import files
+from layerkit.tree import empty, look_up
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layerkit.digest import BlobDigest, DiffID
+    from layerkit.layer.archive import ReadAt
+    from layerkit.ops.home import Home
+    from layerkit.store.records import ContainerRecord, ImageRecord
+    from layerkit.store.store import Store
+    from layerkit.tree import Entry, Node, Tree
+
+# What a name says that is no longer that of a file.
+_VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
+
+
+class Finding(NamedTuple):
+    """What a path led to: the path without symlinks as far as they were met, and the node."""
+
+    path: bytes
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInfo:
+    """One layer of an image; `blob_size` in bytes as it is sent."""
+
+    blob: BlobDigest
+    diff_id: DiffID
+    blob_size: int
+
+
+class Inside(Protocol):
+    """Something with a root file system; `name` is what it is called in messages."""
+
+    name: str
+
+    def tree(self) -> Tree:
+        """The whole tree."""
+        ...
+
+    def find(self, path: bytes, *, follow: bool = True) -> Finding | None:
+        """What is at a path, symlinks followed inside the root; the last one only on `follow`."""
+        ...
+
+    def content(self, finding: Finding) -> Iterator[bytes]:
+        """The bytes of a file."""
+        ...
+
+
+class Layered(Inside, Protocol):
+    """An image, layer by layer; numbers count from 0, lowest first."""
+
+    def layers(self) -> list[LayerInfo]:
+        """What there is to say about each layer."""
+        ...
+
+    def entries(self, number: int) -> list[Entry]:
+        """All entries of one layer."""
+        ...
+
+    def stack(self) -> list[Tree]:
+        """The tree after each layer."""
+        ...
+
+    def same_content(self, path: bytes, old: Node, new: Node) -> bool:
+        """Whether two files of equal size hold the same; holes count as holes, not as zeros."""
+        ...
+
+
+class LocalImage:
+    """An image in the store; raises `StoreError` where that cannot be read."""
+
+    def __init__(self, store: Store, image: ImageRecord, name: str) -> None:
+        self.name = name
+        self._store = store
+        self._image = image
+        self._diff_ids = [layer.diff_id for layer in image.layers]
+        self._open = contextlib.ExitStack()
+
+    def close(self) -> None:
+        """Close the layers."""
+        self._open.close()
+
+    def layers(self) -> list[LayerInfo]:
+        """What there is to say about each layer, lowest first."""
+        raw = self._store.blobs.read(self._image.manifest, oci.DOCUMENT_LIMIT)
+        manifest = oci.parse_document(raw, self._image.media_type)
+        assert isinstance(manifest, oci.Manifest)
+        return [
+            LayerInfo(layer.digest, diff_id, layer.size)
+            for layer, diff_id in zip(manifest.layers, self._diff_ids, strict=True)
+        ]
+
+    def entries(self, number: int) -> list[Entry]:
+        """All entries of the layer with this number, from 0."""
+        return layers.load_toc(self._store, self._diff_ids[number]).entries
+
+    def stack(self) -> list[Tree]:
+        """The tree after each layer, lowest first."""
+        return self._stack
+
+    @functools.cached_property
+    def _stack(self) -> list[Tree]:
+        return layers.stack(self._store, self._diff_ids)
+
+    def tree(self) -> Tree:
+        """The tree that the image shows."""
+        return self._stack[-1] if self._stack else empty()
+
+    def find(self, path: bytes, *, follow: bool = True) -> Finding | None:
+        """What is at a path."""
+        return _find(self.tree(), path, follow=follow)
+
+    def content(self, finding: Finding) -> Iterator[bytes]:
+        """The bytes of a file."""
+        return content.whole(finding.node.entry, self._read_at(finding.node.layer))
+
+    def same_content(self, _path: bytes, old: Node, new: Node) -> bool:
+        """Whether two files of equal size hold the same; holes count as holes, not as zeros."""
+        one, other = old.entry, new.entry
+        if (old.layer, one.data) == (new.layer, other.data):
+            return True
+        pieces = zip(
+            content.stored(one, self._read_at(old.layer)),
+            content.stored(other, self._read_at(new.layer)),
+            strict=True,
+        )
+        return one.extents == other.extents and all(mine == its for mine, its in pieces)
+
+    def _read_at(self, number: int) -> ReadAt:
+        descriptor = self._descriptors.get(number)
+        if descriptor is None:
+            with files.guarded("read layer"):
+                descriptor = os.open(self._store.layers.tar(self._diff_ids[number]), os.O_RDONLY)
+            self._open.callback(os.close, descriptor)
+            self._descriptors[number] = descriptor
+        return lambda offset, size: os.pread(descriptor, size, offset)
+
+    @functools.cached_property
+    def _descriptors(self) -> dict[int, int]:
+        return {}
+
+
+class LocalContainer:
+    """A container's root file system without its mounts: its image, and its upper over that.
+
+    It is read as it is at the moment; what a running container changes meanwhile may be seen or
+    not. Raises `StoreError`.
+    """
+
+    def __init__(self, home: Home, container: ContainerRecord, name: str) -> None:
+        self.name = name
+        self._home = home
+        self._record = image_of(home, container.manifest)
+        self._image = LocalImage(home.store, self._record, name)
+        self._upper = upper_of(home, container)
+        self._above = len(self._record.layers) + 1
+
+    def close(self) -> None:
+        """Close the layers."""
+        self._image.close()
+
+    def tree(self) -> Tree:
+        """The tree that the container shows."""
+        return self._tree
+
+    @functools.cached_property
+    def _tree(self) -> Tree:
+        base = views.base_tree(self._home.store, self._record)
+        return merge.apply(base, upper.read(self._upper), self._above)
+
+    def find(self, path: bytes, *, follow: bool = True) -> Finding | None:
+        """What is at a path."""
+        return _find(self._tree, path, follow=follow)
+
+    def content(self, finding: Finding) -> Iterator[bytes]:
+        """The bytes of a file."""
+        if finding.node.layer == self._above:
+            return self._from_upper(finding.path)
+        if not finding.node.entry.size:  # so are all files of layerkit's own layer
+            return iter(())
+        return self._image.content(finding)
+
+    def _from_upper(self, path: bytes) -> Iterator[bytes]:
+        with files.guarded("read container"):
+            file = self._open_upper(path)
+            try:
+                while chunk := os.read(file, content.CHUNK):
+                    yield chunk
+            finally:
+                os.close(file)
+
+    def _open_upper(self, path: bytes) -> int:
+        """A regular file below the upper, whatever a container puts in the way meanwhile."""
+        root = os.open(self._upper, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # To open a fifo without O_NONBLOCK would wait for a writer.
+            file = beneath.opener(root)(root, path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno not in _VANISHED:
+                raise
+            raise self._gone(path) from None
+        finally:
+            os.close(root)
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            return file
+        os.close(file)
+        raise self._gone(path)
+
+    def _gone(self, path: bytes) -> NotFoundError:
+        return NotFoundError(f"{self.name} has no file /{os.fsdecode(path)} any more")
+
+
+def _find(tree: Tree, path: bytes, *, follow: bool) -> Finding | None:
+    found = look_up(tree, path, follow=follow)
+    return None if found is None else Finding(*found)

@@ -1,0 +1,63 @@
+"""The common end of `load` and `import`: blobs from files of this machine become an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerkit.ops.install import install
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
+
+    from layerkit.digest import BlobDigest
+    from layerkit.events import Observer
+    from layerkit.oci import Descriptor, ImageConfig, Manifest
+    from layerkit.store.records import ImageRecord
+    from layerkit.store.store import Store
+
+Open: TypeAlias = "Callable[[Descriptor], Iterable[bytes]]"
+"""Gives the bytes of a layer's blob."""
+
+
+def bring(
+    store: Store,
+    manifest: Manifest,
+    config: ImageConfig,
+    names: Sequence[tuple[str, BlobDigest]],
+    open_layer: Open,
+    observe: Observer,
+) -> ImageRecord:
+    """As `install`, but of an image that is broken nothing stays.
+
+    Unlike with a pull there is nothing to go on with: its file is still where it was. Raises what
+    `install` raises.
+    """
+    blobs = {manifest.descriptor.digest, manifest.config.digest}
+    blobs.update(layer.digest for layer in manifest.layers)
+    new_blobs = [digest for digest in blobs if not store.blobs.has(digest)]
+    new_layers = [diff_id for diff_id in config.diff_ids if not store.layers.has(diff_id)]
+
+    def fetch(layer: Descriptor, check: Callable[[], None]) -> None:
+        _copy(store, layer, open_layer, check)
+
+    try:
+        return install(store, manifest, config, names, fetch, observe)
+    except BaseException:
+        store.discard(new_blobs, new_layers)
+        raise
+
+
+def _copy(store: Store, layer: Descriptor, open_layer: Open, check: Callable[[], None]) -> None:
+    with store.blobs.ingest(layer.digest, layer.size) as transaction:
+        if transaction is None:
+            return
+        transaction.restart()
+        try:
+            for chunk in open_layer(layer):
+                check()
+                transaction.write(chunk)
+            transaction.commit()
+        except BaseException:
+            transaction.restart()
+            raise

@@ -1,0 +1,68 @@
+"""Looking into images and containers as the commands do it, on a state directory of the test."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from layerkit import reference as references
+from layerkit.events import Notice, ignore
+from layerkit.oci import Platform
+from layerkit.ops import containers
+from layerkit.ops.home import Home
+from layerkit.ops.images import find_image
+from layerkit.ops.look import Looker
+from layerkit.ops.pull import pull
+from layerkit.registry import Client, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from layerkit.events import Event
+    from layerkit.store.records import ContainerRecord
+
+PLATFORM = Platform("linux", "amd64")
+
+
+@contextmanager
+def looker(root: Path, notes: list[str] | None = None) -> Iterator[Looker]:
+    """A `Looker` on the state directory at `root`; what it tells goes to `notes`."""
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Notice) and notes is not None:
+            notes.append(f"{event.severity}: {event.text}")
+
+    with (
+        Home(root) as home,
+        Looker(home, connect=client, platform=PLATFORM, observe=observe) as opened,
+    ):
+        yield opened
+
+
+def client() -> Client:
+    """A client without credentials and proxies, which does not wait between its attempts."""
+    return Client(limits=Limits(first_wait=0))
+
+
+def bring(root: Path, name: str) -> str:
+    """Pull an image; give its name back."""
+    with Home(root) as home, client() as registry:
+        pull(home, references.parse(name), client=registry, platform=PLATFORM, observe=ignore)
+    return name
+
+
+def make_container(root: Path, image: str, name: str) -> Path:
+    """A container that never ran; its upper directory, to put changes in."""
+    config = containers.ContainerConfig(("sh",), (), "/", "", "host", tty=False, network="none")
+    with Home(root) as home:
+        record: ContainerRecord = containers.create(
+            home,
+            find_image(home, image),
+            container_id=containers.new_id(),
+            name=name,
+            image_name=image,
+            config=config,
+            texts={},
+        )
+        return containers.upper_of(home, record)
