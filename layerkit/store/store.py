@@ -7,7 +7,9 @@ both happen inside a write transaction, so neither can overtake the other.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from typing import TYPE_CHECKING, Self
 
 from layerkit.errors import NotFoundError, StoreError
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _FOLDERS = ("ingest", "blobs/sha256", "layers", "trees", "containers")
 """The first one tells a state directory from an image layout of somebody else."""
+_MARKER = "oci-layout"
+_DATABASE = "store.db"
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -41,7 +45,7 @@ class Store:
         self.scratch = root / "ingest"
         self.blobs = BlobStore(root)
         self.layers = LayerStore(root)
-        self.database = Database(root / "store.db")
+        self.database = Database(root / _DATABASE)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -126,22 +130,38 @@ class Store:
 
 def _prepare(root: Path) -> None:
     """Make the folders of a new state directory; an existing one must look like one."""
-    if not (root / _FOLDERS[0]).is_dir():
-        if root.is_dir() and any(root.iterdir()):
-            raise StoreError(
-                f"{root} is not empty and no state directory of layerkit",
-                hint="choose a new directory with --root",
-            )
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        root.chmod(0o700)
-    marker = root / "oci-layout"
+    if _is_complete(root):
+        return
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # a half-made one of ours is not a foreign one
+        if not _is_complete(root):
+            _fill(root)
+    finally:
+        os.close(descriptor)
+
+
+def _is_complete(root: Path) -> bool:
+    return (root / _MARKER).exists() and all((root / folder).is_dir() for folder in _FOLDERS)
+
+
+def _fill(root: Path) -> None:
+    names = os.listdir(root)
+    if names and _FOLDERS[0] not in names:
+        raise StoreError(
+            f"{root} is not empty and no state directory of layerkit",
+            hint="choose a new directory with --root",
+        )
+    root.chmod(0o700)
     for folder in _FOLDERS:
         (root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not marker.exists():
-        files.write_whole(
-            root / "index.json", b'{"schemaVersion":2,"manifests":[]}', root / "ingest"
-        )
-        files.write_whole(marker, _LAYOUT, root / "ingest")
+    if not (root / _MARKER).exists():
+        # SQLite does not wait for others when it first turns to its write-ahead log.
+        Database(root / _DATABASE).close()
+        index = b'{"schemaVersion":2,"manifests":[]}'
+        files.write_whole(root / "index.json", index, root / "ingest")
+        files.write_whole(root / _MARKER, _LAYOUT, root / "ingest")
 
 
 def _blobs(images: Iterable[ImageRecord]) -> set[BlobDigest]:
