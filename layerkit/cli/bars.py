@@ -21,8 +21,6 @@ from layerkit.cli.progress import Progress
 from layerkit.events import Event, LayerDone, LayerProgress, Notice, Phase, Resolved
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from layerkit.digest import BlobDigest
 
 
@@ -55,12 +53,7 @@ class Bars(Progress):
         self._display.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._display.stop()
 
     def _line(self, text: str, *, aside: bool) -> None:

@@ -17,7 +17,6 @@ from layerkit.events import Event, LayerDone, LayerProgress, Notice, Phase, Reso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from layerkit.digest import BlobDigest
 
@@ -46,12 +45,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         """End it."""
 
     def __call__(self, event: Event) -> None:

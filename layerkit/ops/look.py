@@ -16,7 +16,6 @@ from layerkit.ops.inside import LocalContainer, LocalImage
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     from layerkit.events import Observer
     from layerkit.oci import Platform
@@ -59,12 +58,7 @@ class Looker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._open.close()
 
     def find(self, text: str) -> Inside:

@@ -15,7 +15,6 @@ from layerkit.errors import StoreError, StoreFullError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
 FULL_HINT = "free some space, or choose another place with --root"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -159,10 +158,5 @@ class Lock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.release()

@@ -21,7 +21,6 @@ from layerkit.store.layers import LayerStore
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.store.records import ImageRecord, NameRecord
@@ -54,12 +53,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
     def name_image(self, image: ImageRecord, names: Iterable[NameRecord]) -> None:
