@@ -20,7 +20,7 @@ demo: setup ## pull, look, run, change and compare, each command shown with its 
 	@$(PYTHON) scripts/demo.py
 
 test: setup lint ## linters, types and all tests
-	$(PYTHON) -m pytest $(ARGS)
+	@scripts/run-tests $(ARGS)
 
 lint: .venv/ready ## linters and types only
 	$(PYTHON) -m ruff check
