@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import posixpath
 import re
 import secrets
 import shutil
@@ -179,7 +180,7 @@ def binds(home: Home, container: ContainerRecord) -> tuple[BindMount, ...]:
     """The container's own hosts, hostname and resolv.conf over the ones in its root."""
     folder = folder_of(home, container)
     return tuple(
-        BindMount(folder / name, f"/etc/{name}") for name in ("hosts", "hostname", "resolv.conf")
+        BindMount(folder / posixpath.basename(target), target) for target in views.BIND_FILES
     )
 
 

@@ -80,74 +80,73 @@ def pull(
     before = store.database.name(name)
 
     def fetch(descriptor: Descriptor, check: Callable[[], None]) -> None:
-        _download(store, client, reference, descriptor, observe, check)
+        _Download(client, reference, descriptor, observe, check).into(store)
 
     image = install(store, manifest, config, [(name, found.digest)], fetch, observe)
     updated = before is None or before.manifest != image.manifest
     return PullResult(name, found.digest, image, updated)
 
 
-def _download(
-    store: Store,
-    client: Client,
-    reference: Reference,
-    descriptor: Descriptor,
-    observe: Observer,
-    check: Callable[[], None],
-) -> None:
-    """Fetch one blob, going on where it broke off as long as every try brings something."""
-    with store.blobs.ingest(descriptor.digest, descriptor.size) as transaction:
-        if transaction is None:
-            return
-        resumed = transaction.offset > 0
-        tries = _fill(transaction, client, reference, descriptor, observe, check)
-        try:
-            transaction.commit()
-        except IntegrityError:
-            if not resumed and tries == 1:
-                raise
-            # A part from before may be what is wrong; nothing of it is left now.
-            _fill(transaction, client, reference, descriptor, observe, check)
-            transaction.commit()
+class _Download:
+    """One blob on its way from a registry into the store.
 
+    `check` is called with every chunk and raises when the result is not wanted any more.
+    """
 
-def _fill(
-    transaction: Ingest,
-    client: Client,
-    reference: Reference,
-    descriptor: Descriptor,
-    observe: Observer,
-    check: Callable[[], None],
-) -> int:
-    """Receive all that is missing, and say in how many tries; some of them may bring nothing."""
-    attempt = tries = 0
-    while transaction.offset < descriptor.size:
-        start = transaction.offset
-        tries += 1
-        try:
-            _receive(transaction, client, reference, descriptor, observe, check)
-        except UnavailableError as error:
-            attempt = 1 if transaction.offset - start >= _PROGRESS else attempt + 1
-            pause = retry.wait(attempt, error.retry_after, client.limits, random.random())  # noqa: S311
-            if pause is None:
-                raise
-            time.sleep(pause)
-    return tries
+    def __init__(
+        self,
+        client: Client,
+        reference: Reference,
+        descriptor: Descriptor,
+        observe: Observer,
+        check: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._reference = reference
+        self._descriptor = descriptor
+        self._observe = observe
+        self._check = check
 
+    def into(self, store: Store) -> None:
+        """Fetch the blob unless it is there; what came in pieces and is wrong gets one clean try."""
+        with store.blobs.ingest(self._descriptor.digest, self._descriptor.size) as transaction:
+            if transaction is None:
+                return
+            resumed = transaction.offset > 0
+            tries = self._fill(transaction)
+            try:
+                transaction.commit()
+            except IntegrityError:
+                if not resumed and tries == 1:
+                    raise
+                # A part from before may be what is wrong; nothing of it is left now.
+                self._fill(transaction)
+                transaction.commit()
 
-def _receive(
-    transaction: Ingest,
-    client: Client,
-    reference: Reference,
-    descriptor: Descriptor,
-    observe: Observer,
-    check: Callable[[], None],
-) -> None:
-    with client.open_blob(reference, descriptor, transaction.offset) as stream:
-        if stream.offset != transaction.offset:
-            transaction.restart()
-        for chunk in stream:
-            check()
-            transaction.write(chunk)
-            done = transaction.offset
-            observe(LayerProgress(descriptor.digest, Phase.DOWNLOAD, done, descriptor.size))
+    def _fill(self, transaction: Ingest) -> int:
+        """Receive all that is missing, and say in how many tries; some of them may bring nothing."""
+        limits = self._client.limits
+        attempt = tries = 0
+        while transaction.offset < self._descriptor.size:
+            start = transaction.offset
+            tries += 1
+            try:
+                self._receive(transaction)
+            except UnavailableError as error:
+                attempt = 1 if transaction.offset - start >= _PROGRESS else attempt + 1
+                pause = retry.wait(attempt, error.retry_after, limits, random.random())  # noqa: S311
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        return tries
+
+    def _receive(self, transaction: Ingest) -> None:
+        blob, size = self._descriptor.digest, self._descriptor.size
+        offset = transaction.offset
+        with self._client.open_blob(self._reference, self._descriptor, offset) as stream:
+            if stream.offset != offset:
+                transaction.restart()
+            for chunk in stream:
+                self._check()
+                transaction.write(chunk)
+                self._observe(LayerProgress(blob, Phase.DOWNLOAD, transaction.offset, size))
