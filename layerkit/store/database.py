@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from typing import TYPE_CHECKING, Any
 
 from layerkit import digest as digests
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 60.0
+_BUSY_PAUSE = 0.005
 _SCHEMA = """
 CREATE TABLE image (
     manifest TEXT PRIMARY KEY, media_type TEXT NOT NULL, manifest_size INTEGER NOT NULL,
@@ -49,13 +51,28 @@ class Database:
             self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             with _guarded(f"open {path}"):
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._write_ahead()
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA foreign_keys = ON")
             self._migrate(path)
         except BaseException:
             self.close()
             raise
+
+    def _write_ahead(self) -> None:
+        """Turn to the write-ahead log; who does it first needs the file alone, and SQLite itself
+        does not wait for that.
+        """
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if _kind(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_BUSY_PAUSE)
+            else:
+                return
 
     def _migrate(self, path: Path) -> None:
         if self._version() == 0:
@@ -259,11 +276,15 @@ def _guarded(what: str) -> Iterator[None]:
             f"cannot {what}: somebody else changed it meanwhile ({error})", hint="try again"
         ) from error
     except sqlite3.Error as error:
-        # The last eight bits are the kind of an extended code.
-        full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-        if full:
+        if _kind(error) == sqlite3.SQLITE_FULL:
             raise StoreFullError(f"cannot {what}: {error}", hint=FULL_HINT) from error
         raise StoreError(f"cannot {what}: {error}") from error
+
+
+def _kind(error: sqlite3.Error) -> int:
+    """SQLite's primary result code: the last eight bits of the extended one."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 def _blob(text: str) -> BlobDigest:

@@ -151,7 +151,6 @@ def _fill(root: Path) -> None:
     for folder in _FOLDERS:
         (root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (root / _MARKER).exists():
-        # SQLite does not wait for others when it first turns to its write-ahead log.
         Database(root / _DATABASE).close()
         index = b'{"schemaVersion":2,"manifests":[]}'
         files.write_whole(root / "index.json", index, root / "ingest")
