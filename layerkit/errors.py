@@ -75,12 +75,21 @@ class AuthError(RegistryError):
 class UnavailableError(RegistryError):
     """The registry gave no answer, or one that may be better later (retryable).
 
-    `retry_after` is how many seconds the registry asks to wait, None where it asks for nothing.
+    `retry_after` is how many seconds the registry asks to wait, None where it asks for nothing;
+    `is_overload` says that it had too much to do.
     """
 
-    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after: float | None = None,
+        is_overload: bool = False,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+        self.is_overload = is_overload
 
 
 class StoreError(LayerkitError):

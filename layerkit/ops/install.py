@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING
 
 from layerkit import oci
-from layerkit.errors import IntegrityError
+from layerkit.errors import IntegrityError, UnavailableError
 from layerkit.events import LayerDone, Notice
 from layerkit.layer import merge
 from layerkit.ops import layers
+from layerkit.ops.arrival import Arrival
 from layerkit.store.records import ImageRecord, LayerRecord, NameRecord
 from layerkit.tree import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
     from layerkit.layer.toc import Toc
     from layerkit.oci import Descriptor, ImageConfig, Manifest
+    from layerkit.ops.arrival import Source
     from layerkit.store.store import Store
 
 _AT_ONCE = 3
@@ -32,17 +36,16 @@ def install(
     manifest: Manifest,
     config: ImageConfig,
     names: Sequence[tuple[str, BlobDigest]],
-    fetch: Callable[[Descriptor, Callable[[], None]], None],
+    source: Source,
     observe: Observer,
 ) -> ImageRecord:
     """Bring an image in: every layer fetched, verified and indexed, then named.
 
-    `names` are (name, target digest). `fetch` puts a layer's blob into the store unless it is
-    there; it calls its second argument now and then, which raises `CancelledError` when another layer has
-    failed. Raises what a layer raised; what was finished until then stays for the next try.
+    `names` are (name, target digest). Raises what a layer raised; what was finished until then
+    stays for the next try.
     """
     oci.check_image(manifest, config)
-    _bring_layers(store, manifest, config, fetch, observe)
+    _bring_layers(store, manifest, config, source, observe)
     indexes = [layers.load_toc(store, diff_id) for diff_id in config.diff_ids]
     _verify_merge(manifest, indexes, observe)
     store.blobs.put(config.raw, manifest.config.digest)
@@ -64,11 +67,7 @@ def install(
 
 
 def _bring_layers(
-    store: Store,
-    manifest: Manifest,
-    config: ImageConfig,
-    fetch: Callable[[Descriptor, Callable[[], None]], None],
-    observe: Observer,
+    store: Store, manifest: Manifest, config: ImageConfig, source: Source, observe: Observer
 ) -> None:
     stop = threading.Event()
 
@@ -76,28 +75,42 @@ def _bring_layers(
         if stop.is_set():
             raise CancelledError
 
-    def bring(layer: Descriptor, diff_id: DiffID) -> None:
-        check()
-        reused = store.layers.has(diff_id) and store.blobs.has(layer.digest)
-        if not reused or (layer.digest, diff_id) not in verified:
-            fetch(layer, check)
-            check()
-            layers.unpack_blob(store, layer.digest, diff_id, observe)
-        observe(LayerDone(layer.digest, reused))
+    def call_off() -> None:
+        stop.set()
+        source.stop()
 
     # That both are here does not mean that one comes from the other.
     verified = {
         (layer.blob, layer.diff_id) for image in store.database.images() for layer in image.layers
     }
+
+    def bring(layer: Descriptor, diff_id: DiffID) -> None:
+        check()
+        reused = store.layers.has(diff_id) and store.blobs.has(layer.digest)
+        if not reused or (layer.digest, diff_id) not in verified:
+            Arrival(store, layer, diff_id, source, observe, check).bring()
+        observe(LayerDone(layer.digest, reused))
+
     wanted = dict.fromkeys(zip(manifest.layers, config.diff_ids, strict=True))
+    _side_by_side([partial(bring, *layer) for layer in wanted], call_off)
+
+
+def _side_by_side(works: Iterable[Callable[[], None]], call_off: Callable[[], None]) -> None:
+    """Do all of it, and raise what the first one raised; `call_off` lets the others end early."""
+
+    def end(job: Future[None]) -> None:
+        # While a registry cannot be reached, what comes from it otherwise is of use for later.
+        if (error := job.exception()) and not isinstance(error, UnavailableError):
+            call_off()
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        jobs = [pool.submit(bring, layer, diff_id) for layer, diff_id in wanted]
+        jobs = [pool.submit(work) for work in works]
         try:
             for job in jobs:
-                job.add_done_callback(lambda done: stop.set() if done.exception() else None)
+                job.add_done_callback(end)
             wait(jobs)
-        except BaseException:  # Ctrl-C: let the layers stop at their next piece
-            stop.set()
+        except BaseException:  # Ctrl-C
+            call_off()
             raise
     for error in filter(None, (job.exception() for job in jobs)):
         if not isinstance(error, CancelledError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
 from layerkit.errors import ArchiveError, IntegrityError
-from layerkit.events import LayerProgress, Phase, ignore
+from layerkit.events import LayerProgress, Phase
 from layerkit.layer import archive, compression, merge, toc
 from layerkit.snapshot.overlay import open_all
 from layerkit.store import files
@@ -16,7 +16,6 @@ from layerkit.tree import Kind, empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
@@ -28,20 +27,18 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-def unpack_blob(
-    store: Store, blob: BlobDigest, diff_id: DiffID, observe: Observer = ignore
-) -> None:
-    """Make tar and index of a layer from its blob; where they are here, check that they fit.
+def unpack(store: Store, chunks: Iterable[bytes], blob: BlobDigest, diff_id: DiffID) -> None:
+    """Make tar and index of a layer from its blob's bytes; where they are here, check that they fit.
 
     Raises `IntegrityError` when the content is not what `diff_id` says or no layer can be (a name
     that leaves the root, an archive that is cut), naming the layer; then nothing of it stays.
     """
-    chunks = compression.inflate(_read(store.blobs.path(blob), blob, observe))
+    inflated = compression.inflate(iter(chunks))
     with store.layers.ingest(diff_id) as transaction, _naming(blob):
         if transaction is None:
-            _verify(store, diff_id, chunks)
+            _verify(store, diff_id, inflated)
             return
-        for chunk in chunks:
+        for chunk in inflated:
             transaction.write(chunk)
         transaction.finish()
         transaction.commit(toc.encode(_index(transaction)))
@@ -66,9 +63,10 @@ def _verify(store: Store, diff_id: DiffID, chunks: Iterable[bytes]) -> None:
     verifier.finish()
 
 
-def _read(path: Path, blob: BlobDigest, observe: Observer) -> Iterator[bytes]:
+def read_blob(store: Store, blob: BlobDigest, observe: Observer) -> Iterator[bytes]:
+    """The bytes of a blob that is here."""
     done = 0
-    with open_all([path]) as (file,):
+    with open_all([store.blobs.path(blob)]) as (file,):
         total = os.fstat(file).st_size
         while chunk := _next(file):
             yield chunk

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from layerkit.ops.install import install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
     from layerkit.oci import Descriptor, ImageConfig, Manifest
+    from layerkit.store.ingest import Ingest
     from layerkit.store.records import ImageRecord
     from layerkit.store.store import Store
 
@@ -38,26 +40,31 @@ def bring(
     new_blobs = [digest for digest in blobs if not store.blobs.has(digest)]
     new_layers = [diff_id for diff_id in config.diff_ids if not store.layers.has(diff_id)]
 
-    def fetch(layer: Descriptor, check: Callable[[], None]) -> None:
-        _copy(store, layer, open_layer, check)
-
     try:
-        return install(store, manifest, config, names, fetch, observe)
+        return install(store, manifest, config, names, _Files(open_layer), observe)
     except BaseException:
         store.discard(new_blobs, new_layers)
         raise
 
 
-def _copy(store: Store, layer: Descriptor, open_layer: Open, check: Callable[[], None]) -> None:
-    with store.blobs.ingest(layer.digest, layer.size) as transaction:
-        if transaction is None:
-            return
-        transaction.restart()
+class _Files:
+    """Blobs from files of this machine; see `install.Source`."""
+
+    def __init__(self, open_layer: Open) -> None:
+        self._open = open_layer
+
+    @contextlib.contextmanager
+    def blob(
+        self, layer: Descriptor, transaction: Ingest, *, whole: bool
+    ) -> Iterator[Iterator[bytes]]:
+        """The bytes of a layer's blob; it is always `whole`."""
+        del whole
         try:
-            for chunk in open_layer(layer):
-                check()
-                transaction.write(chunk)
-            transaction.commit()
+            with contextlib.closing(transaction.receive(self._open(layer))) as chunks:
+                yield chunks
         except BaseException:
             transaction.restart()
             raise
+
+    def stop(self) -> None:
+        """Nothing is waited for."""

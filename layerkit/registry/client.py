@@ -6,7 +6,7 @@ import json
 import random
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 from layerkit import digest as digests
 from layerkit import oci
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from layerkit.registry.transport import Answer
 
 _T = TypeVar("_T")
+Span: TypeAlias = tuple[int, int]
+
+# What a request for a part may be answered with. Some that send no parts say so with an error: the
+# whole blob is asked for then.
+_RANGED = (
+    HTTPStatus.PARTIAL_CONTENT,
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    HTTPStatus.BAD_REQUEST,
+)
 
 # Registries answer 404 when the type they have is not listed, so all are. Schema 1 is last: it
 # gets no further than a clear error.
@@ -113,12 +122,36 @@ class Client:
         Only opening is tried several times: what is to be done when the stream breaks depends on
         what became of the bytes before. The digest is not checked here.
         """
-        what = _blob_name(reference, descriptor)
-        if not 0 <= offset <= descriptor.size:
-            raise ValueError(f"offset {offset} is not in {what} of {descriptor.size} bytes")
         if offset == descriptor.size:
-            return BlobStream(None, what, descriptor.size, offset)
-        return self._repeated(lambda: self._open_blob(reference, descriptor, offset))
+            return BlobStream(None, "", offset, offset)
+        span = (offset, descriptor.size) if offset else None
+        return self._repeated(lambda: self.ask_blob(reference, descriptor, span))
+
+    def ask_blob(
+        self, reference: Reference, descriptor: Descriptor, span: Span | None = None
+    ) -> BlobStream:
+        """As `open_blob`, in one attempt; of the bytes from `span[0]` up to `span[1]`.
+
+        The answer may end before that, or be the whole blob.
+        """
+        what = _blob_name(reference, descriptor)
+        if span is not None:
+            start, end = span
+            if not 0 <= start < end <= descriptor.size:
+                raise ValueError(f"bytes {start} to {end} are not in {what}")
+            # Closed, because some registries do not know an open end.
+            asked = {"Range": f"bytes={start}-{end - 1}"}
+            answer = self._blob(reference, descriptor, asked, _RANGED)
+            if answer.status == HTTPStatus.PARTIAL_CONTENT:
+                last = _check_range(answer, what, span, descriptor.size)
+                return BlobStream(answer, what, start, last + 1)
+            if answer.status == HTTPStatus.OK:
+                _check_length(answer, what, descriptor.size)
+                return BlobStream(answer, what, 0, descriptor.size)
+            answer.close()  # unread: the length of a body with 416 is not always true
+        answer = self._blob(reference, descriptor)
+        _check_length(answer, what, descriptor.size)
+        return BlobStream(answer, what, 0, descriptor.size)
 
     def _document(
         self, reference: Reference, path: str, what: str, limit: int
@@ -134,24 +167,6 @@ class Client:
             return b""
         with self._blob(reference, descriptor) as answer:
             return answer.read_past(limit)
-
-    def _open_blob(self, reference: Reference, descriptor: Descriptor, offset: int) -> BlobStream:
-        what = _blob_name(reference, descriptor)
-        if offset:
-            # Closed, because some registries do not know an open end.
-            asked = {"Range": f"bytes={offset}-{descriptor.size - 1}"}
-            accepted = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-            answer = self._blob(reference, descriptor, asked, accepted)
-            if answer.status == HTTPStatus.PARTIAL_CONTENT:
-                _check_range(answer, what, offset, descriptor.size)
-                return BlobStream(answer, what, descriptor.size, offset)
-            if answer.status == HTTPStatus.OK:
-                _check_length(answer, what, descriptor.size)
-                return BlobStream(answer, what, descriptor.size, 0)
-            answer.close()  # unread: the length of a body with 416 is not always true
-        answer = self._blob(reference, descriptor)
-        _check_length(answer, what, descriptor.size)
-        return BlobStream(answer, what, descriptor.size, 0)
 
     def _blob(
         self,
@@ -237,21 +252,23 @@ def _own_media_type(raw: bytes) -> str:
     return own if isinstance(own, str) else ""
 
 
-def _check_range(answer: Answer, what: str, offset: int, size: int) -> None:
-    """Raise `UnavailableError` unless the answer begins at `offset` of a blob of `size` bytes."""
+def _check_range(answer: Answer, what: str, span: Span, size: int) -> int:
+    """The last byte of an answer that begins where `span` does; else raise `UnavailableError`."""
+    start, end = span
     text = answer.header("Content-Range")
     got = content_range(text)
     if (
         got is None
-        or got.start != offset
-        or not offset <= got.end < size
+        or got.start != start
+        or not start <= got.end < end
         or got.total not in (None, size)
     ):
         answer.close()
         raise UnavailableError(
             f"{answer.name} sent the wrong part of {what}: got {outcome.clean(text)!r}, "
-            f"wanted bytes {offset}-{size - 1}/{size}"
+            f"wanted bytes {start}-{end - 1}/{size}"
         )
+    return got.end
 
 
 def _check_length(answer: Answer, what: str, size: int) -> None:

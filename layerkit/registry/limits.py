@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The patience with a registry: seconds for `connect`, `read` (without a byte) and the waits.
+    """The patience with a registry, in seconds, tries (the first counts) and bytes.
 
-    `attempts` counts the first one too; `token` and `error` are bytes of body.
+    `connect` and `read` (without a byte) end a request; what a registry asks to wait is kept up to
+    `longest_asked`. A blob of `ranged_from` bytes or more is fetched in pieces of `extent`, on
+    `per_host` connections to one registry and `jobs` in all; one that runs `slow_after` seconds
+    below `floor` bytes a second, or below `slow_share` of its peers, is cut and asked again.
+    `progress` bytes make a failed try not count. After `relief` seconds without trouble, a registry
+    that had too much to do gets one connection more.
     """
 
     connect: float = 10.0
@@ -18,8 +23,19 @@ class Limits:
     attempts: int = 4
     first_wait: float = 0.5
     longest_wait: float = 30.0
+    longest_asked: float = 60.0
     token: int = 1 << 20
     error: int = 64 << 10
+    jobs: int = 16
+    per_host: int = 6
+    extent: int = 16 << 20
+    ranged_from: int = 16 << 20
+    blob_attempts: int = 6
+    progress: int = 64 << 10
+    floor: int = 8 << 10
+    slow_after: float = 5.0
+    slow_share: float = 1 / 8
+    relief: float = 30.0
 
 
 DEFAULT = Limits()

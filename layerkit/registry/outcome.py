@@ -85,7 +85,8 @@ def refusal(
             return _rate_limited(name, what, said, asked)
     if retry.is_transient(status):
         message = f"{name} cannot serve {what} now, status {status}{said}"
-        return UnavailableError(message, retry_after=asked)
+        is_overload = status == HTTPStatus.SERVICE_UNAVAILABLE
+        return UnavailableError(message, retry_after=asked, is_overload=is_overload)
     return RegistryError(f"{name} answered {what} with status {status}{said}")
 
 
@@ -107,6 +108,7 @@ def _rate_limited(name: str, what: str, said: str, asked: float | None) -> Unava
         f"{name} limits the rate of requests, also for {what}{said}{when}",
         hint="registries often grant more to users who are logged in",
         retry_after=asked,
+        is_overload=True,
     )
 
 

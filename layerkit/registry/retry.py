@@ -32,14 +32,17 @@ def asked_wait(value: str, now: float) -> float | None:
         return None
 
 
-def wait(attempt: int, asked: float | None, limits: Limits, fraction: float) -> float | None:
+def wait(
+    attempt: int, asked: float | None, limits: Limits, fraction: float, *, attempts: int = 0
+) -> float | None:
     """The seconds to wait after the failed `attempt` (from 1); None to give up.
 
     Doubles from `limits.first_wait` to `limits.longest_wait`, of which `fraction` (0 to 1, drawn by
     the caller) is taken, so that many clients do not come back at once. A wait the registry `asked`
-    for is kept whole; one that is longer than we ever wait is a reason to give up.
+    for is kept whole; one that is longer than we ever wait is a reason to give up. `attempts` are
+    as many as may fail, where that is not `limits.attempts`.
     """
-    if attempt >= limits.attempts or (asked or 0) > limits.longest_wait:
+    if attempt >= (attempts or limits.attempts) or (asked or 0) > limits.longest_asked:
         return None
     own = min(limits.longest_wait, limits.first_wait * 2.0 ** (attempt - 1)) * fraction
     return own if asked is None else max(own, asked)

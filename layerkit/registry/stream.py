@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from layerkit.registry.transport import Answer
 
-CHUNK = 512 << 10
-"""The bytes of one read: below 256 KiB Python costs more than copying, above 1 MiB TLS does."""
+CHUNK = 256 << 10
+"""The most bytes of one read; what came before a connection breaks is never lost in a longer one."""
 
 # Nexus once left out the unit; nothing but bytes was asked for.
 _CONTENT_RANGE = re.compile(r"(?:bytes )?(\d{1,19})-(\d{1,19})/(?:(\d{1,19})|\*)", re.ASCII)
@@ -39,17 +39,19 @@ def content_range(text: str) -> ContentRange | None:
 
 
 class BlobStream:
-    """The bytes of one blob from `offset` to its end, in chunks; only their number is checked.
+    """The bytes of one blob from `offset` to `end`, in chunks; only their number is checked.
 
-    Iterating raises `UnavailableError` when the body ends or stalls before `size`, `IntegrityError`
+    Iterating raises `UnavailableError` when the body ends or stalls before `end`, `IntegrityError`
     when it goes on behind it. Without an `answer` there is nothing left to read.
     """
 
-    def __init__(self, answer: Answer | None, what: str, size: int, offset: int) -> None:
+    def __init__(self, answer: Answer | None, what: str, offset: int, end: int) -> None:
         self.offset = offset
+        self.end = end
+        self.source = "" if answer is None else answer.name
+        """Who sends it, as messages name them."""
         self._answer = answer
         self._what = what
-        self._size = size
         self._position = offset
 
     def __enter__(self) -> Self:
@@ -62,13 +64,18 @@ class BlobStream:
         return self
 
     def __next__(self) -> bytes:
-        missing = self._size - self._position
+        missing = self.end - self._position
         if self._answer is None or not missing:
             self._refuse_more()
             raise StopIteration
         chunk = self._read(self._answer, min(CHUNK, missing))
         self._position += len(chunk)
         return chunk
+
+    def abort(self) -> None:
+        """End the transfer from another thread: who iterates sees it break off."""
+        if (answer := self._answer) is not None:
+            answer.abort()
 
     def close(self) -> None:
         """End the transfer; what was not read is never transferred."""
@@ -77,9 +84,9 @@ class BlobStream:
             self._answer = None
 
     def _read(self, answer: Answer, amount: int) -> bytes:
-        place = f"at byte {self._position} of {self._size} of {self._what}"
+        place = f"at byte {self._position} of {self.end} of {self._what}"
         try:
-            chunk = answer.read(amount)
+            chunk = answer.read_some(amount)
         except UnavailableError as error:
             raise UnavailableError(f"{error.message}, {place}") from None
         if not chunk:
@@ -94,9 +101,9 @@ class BlobStream:
             more = self._answer.read(1)
         except RegistryError:
             more = b""  # all promised bytes are here
-        name = self._answer.name
         self.close()
         if more:
             raise IntegrityError(
-                f"wrong size of {self._what}: {name} sent more than the promised {self._size} bytes"
+                f"wrong size of {self._what}: {self.source} sent more than "
+                f"the promised {self.end} bytes"
             )

@@ -22,7 +22,7 @@ from layerkit.errors import RegistryError
 from layerkit.registry import address, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
     from layerkit.registry.limits import Limits
@@ -85,11 +85,17 @@ class Answer:
 
     def read(self, amount: int) -> bytes:
         """The next `amount` bytes as they were sent, fewer only at the end of the body."""
+        return self._read(self._response.raw.read, amount)
+
+    def read_some(self, amount: int) -> bytes:
+        """What came by now, at least one byte and at most `amount`; none at the end of the body."""
+        return self._read(self._response.raw.read1, amount)
+
+    def _read(self, read: Callable[..., bytes], amount: int) -> bytes:
         try:
-            data: bytes = self._response.raw.read(amount, decode_content=False)
+            return read(amount, decode_content=False)
         except outcome.FAILURES as error:
             raise outcome.failure(f"{self.name} broke off", error, self._limits) from None
-        return data
 
     def read_past(self, limit: int) -> bytes:
         """The whole body; of a longer one the first `limit` bytes and one more."""

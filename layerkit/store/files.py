@@ -8,6 +8,7 @@ import fcntl
 import itertools
 import os
 import secrets
+import time
 from typing import TYPE_CHECKING, Self
 
 from layerkit.errors import StoreError, StoreFullError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FULL_HINT = "free some space, or choose another place with --root"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_WAIT_PAUSE = 0.1
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -109,7 +111,7 @@ class Lock:
         self._descriptor = -1
 
     def acquire(self, on_wait: Callable[[], None] | None = None) -> None:
-        """Take the lock; `on_wait` is called when somebody else holds it."""
+        """Take the lock; `on_wait` is called now and then while somebody else holds it."""
         while not self._try(on_wait):
             pass
 
@@ -134,12 +136,17 @@ class Lock:
         return current
 
     def _wait(self, on_wait: Callable[[], None] | None) -> None:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if on_wait is not None:
-                on_wait()
+        if on_wait is None:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            return
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                time.sleep(_WAIT_PAUSE)
+            else:
+                return
 
     def _is_current(self) -> bool:
         """Whether the locked file still has its name; the last owner may have removed it."""

@@ -1,8 +1,8 @@
 """The journal of an unfinished download: which extents of `data` are there, each with its CRC-32.
 
-One line an extent, `OFFSET SIZE CRC LINECRC`, after a header line with digest and size. A line that
-was torn by a crash fails its own CRC and ends the journal there. What the journal says is never
-trusted: a resumed extent is read and checked again.
+One line an extent, `OFFSET SIZE CRC LINECRC`, after a header line with digest and size; extents come
+in any order. A line that was torn by a crash fails its own CRC and does not count. What the journal
+says is never trusted: a resumed extent is read and checked again.
 """
 
 from __future__ import annotations
@@ -37,16 +37,15 @@ def line(extent: Extent) -> bytes:
 
 
 def parse(data: bytes, digest: BlobDigest, size: int) -> list[Extent]:
-    """The extents recorded for this very blob, up to the first line that is not whole."""
+    """The extents recorded for this very blob, without lines that are not whole."""
     lines = data.splitlines(keepends=True)
     if not lines or lines[0] != header(digest, size):
         return []
     extents: list[Extent] = []
     for text in lines[1:]:
         extent = _extent(text)
-        if extent is None or extent.offset + extent.size > size:
-            break
-        extents.append(extent)
+        if extent is not None and extent.offset + extent.size <= size:
+            extents.append(extent)
     return extents
 
 

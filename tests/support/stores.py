@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PARTIAL = re.compile(r"sha256-[0-9a-f]{64}")
+_PARTIAL = re.compile(r"(sha256|layer)-[0-9a-f]{64}")
 
 
 def faults(root: Path) -> list[str]:
@@ -22,7 +22,7 @@ def faults(root: Path) -> list[str]:
 
 
 def partials(root: Path) -> list[str]:
-    """The names of the downloads that can be gone on with."""
+    """The names of what is on its way in: downloads that can be gone on with, and their layers."""
     return sorted(path.name for path in _inside(root / "ingest") if _PARTIAL.fullmatch(path.name))
 
 

@@ -6,6 +6,7 @@ import pytest
 from support import homes, tars
 
 from layerkit.errors import IntegrityError, NotFoundError, StoreError
+from layerkit.events import ignore
 from layerkit.ops import layers
 from layerkit.tree import walk
 
@@ -16,6 +17,11 @@ TAR = tars.archive(tars.file("a", "x" * 100), tars.hardlink("b", "a"), tars.dire
 def layer(home, tmp_path):
     """The record of a layer in the store."""
     return homes.load_layers(home, tmp_path / "layout", [TAR]).layers[0]
+
+
+def unpack(home, blob, diff_id):
+    """Make a layer of a blob that is here."""
+    layers.unpack(home.store, layers.read_blob(home.store, blob, ignore), blob, diff_id)
 
 
 def test_the_index_has_all_entries(home, layer):
@@ -62,10 +68,10 @@ def test_a_blob_is_checked_against_a_layer_that_is_here(home, layer):
     wrong = home.store.blobs.put(tars.gzipped(tars.archive(tars.file("other"))))
     longer = home.store.blobs.put(tars.gzipped(TAR + bytes(10_240)))
 
-    layers.unpack_blob(home.store, layer.blob, layer.diff_id)
+    unpack(home, layer.blob, layer.diff_id)
     for blob in (wrong, longer):
         with pytest.raises(IntegrityError, match=f"bad layer {blob.short}"):
-            layers.unpack_blob(home.store, blob, layer.diff_id)
+            unpack(home, blob, layer.diff_id)
 
     assert home.store.layers.has(layer.diff_id)
 

@@ -29,7 +29,7 @@ from layerkit.ops import layers as ops_layers
 from layerkit.ops.images import find_image, list_images
 from layerkit.ops.pull import pull
 from layerkit.registry import Client, Limits
-from layerkit.store.blobs import EXTENT
+from layerkit.store.ingest import EXTENT
 from layerkit.tree import walk
 
 LIMITS = Limits(connect=5, read=20, attempts=3, first_wait=0.001, longest_wait=5)
@@ -628,7 +628,7 @@ def test_a_few_bytes_are_no_progress(registry, fetch):
     with pytest.raises(UnavailableError):
         fetch()
 
-    assert len(blob_requests(registry, blob)) == LIMITS.attempts
+    assert len(blob_requests(registry, blob)) == LIMITS.blob_attempts
 
 
 def test_wrong_bytes_of_a_broken_download_do_not_spoil_the_rest(registry, fetch):

@@ -323,7 +323,7 @@ def test_nothing_left_needs_no_request(registry, client, app, blob):
 @pytest.mark.parametrize("offset", [-1, len(DATA) + 1])
 def test_an_offset_lies_in_the_blob(client, app, blob, offset):
     """An offset outside the blob is a mistake of the caller."""
-    with pytest.raises(ValueError, match=f"offset {offset} is not in blob"):
+    with pytest.raises(ValueError, match="are not in blob"):
         client.open_blob(app, blob, offset)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from layerkit.registry import Limits, retry
 
-LIMITS = Limits(attempts=6, first_wait=1, longest_wait=10)
+LIMITS = Limits(attempts=6, first_wait=1, longest_wait=10, longest_asked=10)
 NOW = 1_000_000_000.0  # Sun, 09 Sep 2001 01:46:40 GMT
 
 
