@@ -44,7 +44,7 @@ def install(
     oci.check_image(manifest, config)
     _bring_layers(store, manifest, config, fetch, observe)
     indexes = [layers.load_toc(store, diff_id) for diff_id in config.diff_ids]
-    _verify_merge(manifest, indexes, observe)
+    _verify_merge(manifest, indexes, observe, store.limits.implied_folders)
     store.blobs.put(config.raw, manifest.config.digest)
     image = ImageRecord(
         manifest=store.blobs.put(manifest.raw),
@@ -104,13 +104,16 @@ def _bring_layers(
             raise error
 
 
-def _verify_merge(manifest: Manifest, indexes: Sequence[Toc], observe: Observer) -> None:
+def _verify_merge(
+    manifest: Manifest, indexes: Sequence[Toc], observe: Observer, implied: int
+) -> None:
     """Apply all layers once: a hard link to nowhere is refused here, not when somebody runs it."""
     tree = empty()
     for number, (layer, index) in enumerate(zip(manifest.layers, indexes, strict=True)):
         for warning in index.warnings:
             observe(Notice("warning", f"layer {layer.digest.short}: {warning}"))
         try:
-            tree = merge.apply(tree, index.entries, number)
+            tree = merge.apply(tree, index.entries, number, implied=implied)
         except IntegrityError as error:
-            raise IntegrityError(f"bad layer {layer.digest.short}: {error}") from None
+            message = f"bad layer {layer.digest.short}: {error}"
+            raise IntegrityError(message, hint=error.hint) from None

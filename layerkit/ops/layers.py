@@ -37,14 +37,15 @@ def unpack_blob(
     that leaves the root, an archive that is cut), naming the layer; then nothing of it stays.
     """
     chunks = compression.inflate(_read(store.blobs.path(blob), blob, observe))
-    with store.layers.ingest(diff_id) as transaction, _naming(blob):
+    size = _size(store.blobs.path(blob))
+    with store.layers.ingest(diff_id, blob_size=size) as transaction, _naming(blob):
         if transaction is None:
             _verify(store, diff_id, chunks)
             return
         for chunk in chunks:
             transaction.write(chunk)
         transaction.finish()
-        transaction.commit(toc.encode(_index(transaction)))
+        transaction.commit(toc.encode(_index(transaction, store.limits.entries)))
 
 
 @contextlib.contextmanager
@@ -52,18 +53,22 @@ def _naming(blob: BlobDigest) -> Iterator[None]:
     try:
         yield
     except ArchiveError as error:
-        raise ArchiveError(f"bad layer {blob.short}: {error}") from None
+        raise ArchiveError(f"bad layer {blob.short}: {error}", hint=error.hint) from None
     except IntegrityError as error:
-        raise IntegrityError(f"bad layer {blob.short}: {error}") from None
+        raise IntegrityError(f"bad layer {blob.short}: {error}", hint=error.hint) from None
 
 
 def _verify(store: Store, diff_id: DiffID, chunks: Iterable[bytes]) -> None:
-    with files.guarded("read layer"):
-        size = store.layers.tar(diff_id).stat().st_size
+    size = _size(store.layers.tar(diff_id))
     verifier = digests.Verifier(f"layer {diff_id} (unpacked)", diff_id, size)
     for chunk in chunks:
         verifier.update(chunk)
     verifier.finish()
+
+
+def _size(path: Path) -> int:
+    with files.guarded("read"):
+        return path.stat().st_size
 
 
 def _read(path: Path, blob: BlobDigest, observe: Observer) -> Iterator[bytes]:
@@ -81,9 +86,9 @@ def _next(file: int) -> bytes:
         return os.read(file, _CHUNK)
 
 
-def _index(transaction: LayerIngest) -> Toc:
+def _index(transaction: LayerIngest, limit: int) -> Toc:
     warnings: list[str] = []
-    entries = list(archive.read(transaction.read_at, warnings.append))
+    entries = list(archive.read(transaction.read_at, warnings.append, limit=limit))
     return toc.Toc(entries, warnings)
 
 
@@ -98,7 +103,8 @@ def load_toc(store: Store, diff_id: DiffID) -> Toc:
             def read_at(offset: int, size: int) -> bytes:
                 return os.pread(tar, size, offset)
 
-            index = toc.Toc(list(archive.read(read_at, warnings.append)), warnings)
+            found = archive.read(read_at, warnings.append, limit=store.limits.entries)
+            index = toc.Toc(list(found), warnings)
         store.layers.replace_toc(diff_id, toc.encode(index))
         return index
 
@@ -113,7 +119,9 @@ def stack(store: Store, diff_ids: Iterable[DiffID]) -> list[Tree]:
     trees: list[Tree] = []
     for number, diff_id in enumerate(diff_ids):
         below = trees[-1] if trees else empty()
-        trees.append(merge.apply(below, load_toc(store, diff_id).entries, number))
+        entries = load_toc(store, diff_id).entries
+        implied = store.limits.implied_folders
+        trees.append(merge.apply(below, entries, number, implied=implied))
     return trees
 
 
