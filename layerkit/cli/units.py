@@ -34,7 +34,8 @@ def parse_size(text: str) -> int | None:
     if match is None or multiple is None:
         return None
     part = match[2] or ""
-    return int(match[1] + part) * multiple // 10 ** len(part)
+    scale: int = 10 ** len(part)
+    return int(match[1] + part) * multiple // scale
 
 
 def human_duration(duration: timedelta) -> str:

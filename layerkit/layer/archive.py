@@ -6,14 +6,14 @@ floats. What is accepted and refused follows POSIX, GNU tar's extensions, and im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from layerkit.errors import ArchiveError
 from layerkit.layer import header, names, pax, sparse
 from layerkit.layer.header import BLOCK, Header
 from layerkit.limits import DEFAULT, exceeded
-from layerkit.tree import Entry, Kind
+from layerkit.tree import NO_XATTRS, Entry, Kind
 
 ReadAt: TypeAlias = Callable[[int, int], bytes]
 """`read_at(offset, size)` gives the bytes there, fewer only at the end of the archive."""
@@ -261,16 +261,16 @@ class _Reader:
             content.data,
             _link(kind, extensions.link or found.link),
             _device(kind, found.device),
-            self._xattrs(path, extensions.records) if extensions.records else {},
+            self._xattrs(path, extensions.records) if extensions.records else NO_XATTRS,
             content.extents,
         )
 
-    def _xattrs(self, path: bytes, records: pax.Records) -> dict[str, bytes]:
+    def _xattrs(self, path: bytes, records: pax.Records) -> Mapping[str, bytes]:
         found = pax.xattrs(records)
         for name in [name for name in found if _steers_a_tool(name)]:
             del found[name]
             self._warn(f"left out xattr {names.show(name.encode())} of '{names.show(path)}'")
-        return found
+        return found or NO_XATTRS
 
 
 def _steers_a_tool(xattr: str) -> bool:

@@ -49,6 +49,17 @@ def merge(layers: Iterable[Iterable[Entry]]) -> Tree:
     return tree
 
 
+def outlines(entries: list[Entry]) -> Iterator[Entry]:
+    """What decides whether a layer applies, and no more; what was given out leaves `entries`.
+
+    So a large layer can be tried without its index and its tree side by side in memory.
+    """
+    entries.reverse()
+    while entries:
+        entry = entries.pop()
+        yield Entry(entry.path, entry.kind, link=entry.link)
+
+
 def apply(
     tree: Tree, entries: Iterable[Entry], layer: int, *, implied: int = DEFAULT.implied_folders
 ) -> Tree:

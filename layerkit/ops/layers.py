@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
     from layerkit.layer.toc import Toc
-    from layerkit.store.layers import LayerIngest
     from layerkit.store.store import Store
     from layerkit.tree import Tree
 
@@ -45,7 +44,7 @@ def unpack_blob(
         for chunk in chunks:
             transaction.write(chunk)
         transaction.finish()
-        transaction.commit(toc.encode(_index(transaction, store.limits.entries)))
+        transaction.commit(_index(transaction.read_at, store.limits.entries))
 
 
 @contextlib.contextmanager
@@ -86,10 +85,9 @@ def _next(file: int) -> bytes:
         return os.read(file, _CHUNK)
 
 
-def _index(transaction: LayerIngest, limit: int) -> Toc:
+def _index(read_at: archive.ReadAt, limit: int) -> bytes:
     warnings: list[str] = []
-    entries = list(archive.read(transaction.read_at, warnings.append, limit=limit))
-    return toc.Toc(entries, warnings)
+    return toc.encode(archive.read(read_at, warnings.append, limit=limit), warnings)
 
 
 def load_toc(store: Store, diff_id: DiffID) -> Toc:
@@ -98,15 +96,13 @@ def load_toc(store: Store, diff_id: DiffID) -> Toc:
         return toc.decode(store.layers.read_toc(diff_id))
     except IntegrityError:
         with open_all([store.layers.tar(diff_id)]) as (tar,):
-            warnings: list[str] = []
 
             def read_at(offset: int, size: int) -> bytes:
                 return os.pread(tar, size, offset)
 
-            found = archive.read(read_at, warnings.append, limit=store.limits.entries)
-            index = toc.Toc(list(found), warnings)
-        store.layers.replace_toc(diff_id, toc.encode(index))
-        return index
+            index = _index(read_at, store.limits.entries)
+        store.layers.replace_toc(diff_id, index)
+        return toc.decode(index)
 
 
 def content_size(index: Toc) -> int:

@@ -230,6 +230,30 @@ def test_the_number_of_implied_folders_has_a_limit():
     assert "implied_folders in [limits]" in caught.value.hint
 
 
+@LONG
+@given(stacks.stacks())
+def test_outlines_apply_where_the_entries_do(layers):
+    """They make the same names of the same kinds, or are refused with the same words."""
+
+    def shown(stack):
+        try:
+            return [(path, node.kind, node.layer) for path, node in walk(merge.merge(stack))]
+        except ArchiveError as error:
+            return str(error)
+
+    assert shown(map(merge.outlines, map(list, layers))) == shown(layers)
+
+
+def test_outlines_give_the_entries_away():
+    """What was given out is held no longer."""
+    entries = [Entry(b"a", Kind.FILE, size=3), Entry(b"b", Kind.SYMLINK, link=b"a")]
+    given_out = merge.outlines(entries)
+
+    assert next(given_out) == Entry(b"a", Kind.FILE)
+    assert [entry.path for entry in entries] == [b"b"]
+    assert list(given_out) == [Entry(b"b", Kind.SYMLINK, link=b"a")]
+
+
 def test_many_whiteouts_in_one_folder_are_found_by_name():
     """Whiteouts of every file of a large folder leave it empty (and do not search it each time)."""
     names = [b"d/%d" % number for number in range(20_000)]
