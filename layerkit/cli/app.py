@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from layerkit.cli import environment, output
 from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from layerkit.cli.configuration import Configuration
     from layerkit.ops.home import Home
 
 NAME = "layerkit"
@@ -40,24 +41,52 @@ COMMANDS = {
 }
 """Each command with its help; the module of the same name beside this one has it as `command`."""
 
+DRIVERS = ("auto", "overlay")
+PROGRESS = ("auto", "plain", "json", "none")
+
 FAILURE_CODES = {"run": 125}
 """Commands whose exit code is that of another program, and the code that says it was not that."""
 
 
-@dataclass(frozen=True, slots=True)
 class Settings:
-    """The global options; `progress` is a mode of `layerkit.cli.progress`."""
+    """The global options: as the command line says, else the environment, else the configuration.
 
-    root: Path
-    driver: str
-    progress: str
-    debug: bool
+    The configuration is read when something of it is asked for, which raises `UsageError`.
+    """
+
+    def __init__(
+        self, root: Path | None, driver: str | None, progress: str | None, *, debug: bool
+    ) -> None:
+        self._root = root
+        self._driver = driver
+        self._progress = progress
+        self.debug = debug
+
+    @functools.cached_property
+    def configuration(self) -> Configuration:
+        """What the configuration files say."""
+        return environment.configuration()
+
+    @property
+    def root(self) -> Path:
+        """The state directory."""
+        return environment.state_root(self._root, self.configuration.root)
+
+    @property
+    def driver(self) -> str:
+        """One of `DRIVERS`."""
+        return self._driver or self.configuration.driver or DRIVERS[0]
+
+    @property
+    def progress(self) -> str:
+        """One of `PROGRESS`, the modes of `layerkit.cli.progress`."""
+        return self._progress or self.configuration.progress or PROGRESS[0]
 
     def open_home(self) -> Home:
         """The state directory, to be closed by `with`; raises `StoreError`."""
         from layerkit.ops.home import Home  # noqa: PLC0415  not for --help
 
-        return Home(self.root)
+        return Home(self.root, self.configuration.limits)
 
 
 class LazyGroup(click.Group):
@@ -117,14 +146,12 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: obje
 )
 @click.option(
     "--driver",
-    type=click.Choice(["auto", "overlay"]),
-    default="auto",
+    type=click.Choice(DRIVERS),
     help="How a container sees the layers of its image.",
 )
 @click.option(
     "--progress",
-    type=click.Choice(["auto", "plain", "json", "none"]),
-    default="auto",
+    type=click.Choice(PROGRESS),
     help="How progress is shown on stderr; auto draws bars on a terminal.",
 )
 @click.option("--debug", is_flag=True, help="Show where an error comes from.")
@@ -142,12 +169,12 @@ def group(
     ctx: click.Context,
     *,
     root: Path | None,
-    driver: str,
-    progress: str,
+    driver: str | None,
+    progress: str | None,
     debug: bool,
 ) -> None:
     """Keep the global options for the command; without a command, show the help."""
-    ctx.obj = Settings(environment.state_root(root), driver, progress, debug)
+    ctx.obj = Settings(root, driver, progress, debug=debug)
     if ctx.invoked_subcommand is None:
         output.line(ctx.get_help())
 

@@ -81,8 +81,9 @@ def _completer(group: click.Command, shell: str) -> shell_completion.ShellComple
 
 def complete_images(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The names of the images here that begin so."""
-    root = environment.state_root(ctx.find_root().params.get("root"))
+    option = ctx.find_root().params.get("root")
     with contextlib.suppress(Exception):  # a shell must not show an error for a Tab
+        root = environment.state_root(option, environment.configuration().root)
         return [name for name in _image_names(root) if name.startswith(incomplete)]
     return []
 

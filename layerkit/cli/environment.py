@@ -1,4 +1,4 @@
-"""The only reader of the environment: state directory, credentials, proxies, terminal, time, machine."""
+"""The only reader of the environment: configuration, credentials, proxies, terminal, time, machine."""
 
 from __future__ import annotations
 
@@ -12,26 +12,53 @@ from layerkit.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from layerkit.cli.configuration import Configuration
     from layerkit.oci import Platform
     from layerkit.ops.connect import Client
 
 SYSTEM_ROOT = Path("/var/lib/layerkit")
+SYSTEM_CONFIGURATION = Path("/etc/layerkit/config.toml")
 COMPLETION_VARIABLE = "_LAYERKIT_COMPLETE"
 
-_CREDENTIALS_LIMIT = 1 << 20  # bytes; such files have a few hundred
+_FILE_LIMIT = 1 << 20  # bytes; files of settings or credentials have a few hundred
 
 
-def state_root(option: Path | None) -> Path:
-    """The state directory: as the option says, else LAYERKIT_ROOT, else the user's usual place."""
+def state_root(option: Path | None, configured: Path | None = None) -> Path:
+    """The state directory: the option, LAYERKIT_ROOT, what is configured, the user's usual place."""
     if option is not None:
         return option.absolute()
     if named := os.environ.get("LAYERKIT_ROOT"):
         return Path(named).absolute()
+    if configured is not None:
+        return configured
     if os.geteuid() == 0:
         return SYSTEM_ROOT
     import platformdirs  # noqa: PLC0415  only here
 
     return platformdirs.user_data_path("layerkit")
+
+
+def configuration() -> Configuration:
+    """What the configuration files say: LAYERKIT_CONFIG alone, or the system's, then the user's.
+
+    Raises `UsageError` for one that cannot be read or understood; a missing one says nothing,
+    unless it was named.
+    """
+    from layerkit.cli.configuration import parse  # noqa: PLC0415  not for --help
+
+    named = os.environ.get("LAYERKIT_CONFIG")
+    user = _folder("XDG_CONFIG_HOME", "~/.config") / "layerkit/config.toml"
+    paths = [Path(named)] if named else [SYSTEM_CONFIGURATION, user]
+    files = []
+    for path in paths:
+        try:
+            files.append((str(path), _read(path, "configuration")))
+        except OSError as error:
+            if not named and isinstance(error, FileNotFoundError | NotADirectoryError):
+                continue
+            reason = os.strerror(error.errno or 0).lower()
+            raise UsageError(f"cannot read configuration {path}: {reason}") from None
+    return parse(files)
 
 
 def host_platform() -> Platform:
@@ -62,11 +89,9 @@ def credential_files() -> list[tuple[str, str]]:
     files = []
     for path in _credential_paths():
         try:
-            with path.open("rb") as file:
-                data = file.read(_CREDENTIALS_LIMIT + 1)
+            files.append((str(path), _read(path, "credentials")))
         except OSError:
             continue
-        files.append((str(path), _text(path, data)))
     return files
 
 
@@ -83,14 +108,16 @@ def _folder(variable: str, usual: str) -> Path:
     return Path(os.environ.get(variable) or os.path.expanduser(usual))
 
 
-def _text(path: Path, data: bytes) -> str:
-    what = f"cannot read credentials in {path}"
-    if len(data) > _CREDENTIALS_LIMIT:
-        raise UsageError(f"{what}: more than {_CREDENTIALS_LIMIT} bytes")
+def _read(path: Path, what: str) -> str:
+    """The text of a small file; raises `OSError`, `UsageError` where it is none."""
+    with path.open("rb") as file:
+        data = file.read(_FILE_LIMIT + 1)
+    if len(data) > _FILE_LIMIT:
+        raise UsageError(f"cannot read {what} in {path}: more than {_FILE_LIMIT} bytes")
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise UsageError(f"{what}: not UTF-8") from None
+        raise UsageError(f"cannot read {what} in {path}: not UTF-8") from None
 
 
 def proxies() -> dict[str, str]:

@@ -1,11 +1,17 @@
-"""Sizes and times as docker prints them (its go-units), computed from values alone."""
+"""Sizes and times as docker prints them (its go-units), and sizes as users write them; pure."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _DAY = 24
+_SIZE = re.compile(r"(\d{1,18})(?:\.(\d{1,9}))? ?([a-z]{0,3})", re.ASCII | re.IGNORECASE)
+_MULTIPLES: dict[str, int] = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgtp", start=1):
+    _MULTIPLES |= dict.fromkeys((_letter, f"{_letter}ib"), 1 << 10 * _power)
+    _MULTIPLES[f"{_letter}b"] = 1000**_power
 
 
 def human_size(size: int) -> str:
@@ -16,6 +22,20 @@ def human_size(size: int) -> str:
             return f"{number:.3g}{unit}"
         number /= 1000
     return f"{number:.3g}{_UNITS[-1]}"
+
+
+def parse_size(text: str) -> int | None:
+    """The bytes that `500MiB`, `1.5G` or `20000` says, None if it is no size.
+
+    `G` and `GiB` count by 1024, `GB` by 1000, and so with K, M, T and P, large or small.
+    """
+    match = _SIZE.fullmatch(text)
+    multiple = _MULTIPLES.get(match[3].lower()) if match else None
+    if match is None or multiple is None:
+        return None
+    part = match[2] or ""
+    scale: int = 10 ** len(part)
+    return int(match[1] + part) * multiple // scale
 
 
 def human_duration(duration: timedelta) -> str:

@@ -6,18 +6,18 @@ floats. What is accepted and refused follows POSIX, GNU tar's extensions, and im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from layerkit.errors import ArchiveError
 from layerkit.layer import header, names, pax, sparse
 from layerkit.layer.header import BLOCK, Header
-from layerkit.tree import Entry, Kind
+from layerkit.limits import DEFAULT, exceeded
+from layerkit.tree import NO_XATTRS, Entry, Kind
 
 ReadAt: TypeAlias = Callable[[int, int], bytes]
 """`read_at(offset, size)` gives the bytes there, fewer only at the end of the archive."""
 
-ENTRY_LIMIT = 1_000_000
 _EXTENSION_LIMIT = 1 << 20
 _SIZE_LIMIT = 1 << 62  # behind it, offsets would no longer be 64-bit numbers
 _EXTENSIONS = frozenset((b"x", b"X", b"L", b"K", b"g"))
@@ -88,7 +88,7 @@ class _Content(NamedTuple):
 
 
 def read(
-    read_at: ReadAt, warn: Callable[[str], None], *, limit: int = ENTRY_LIMIT
+    read_at: ReadAt, warn: Callable[[str], None], *, limit: int = DEFAULT.entries
 ) -> Iterator[Entry]:
     """The entries of the archive, in its order.
 
@@ -100,7 +100,7 @@ def read(
     reader = _Reader(read_at, warn)
     for count, entry in enumerate(reader.entries(), start=1):
         if count > limit:
-            raise ArchiveError(f"more than {limit} entries in one layer")
+            raise exceeded("entries", f"more than {limit} entries in one layer")
         if entry is not None:
             yield entry
 
@@ -261,16 +261,16 @@ class _Reader:
             content.data,
             _link(kind, extensions.link or found.link),
             _device(kind, found.device),
-            self._xattrs(path, extensions.records) if extensions.records else {},
+            self._xattrs(path, extensions.records) if extensions.records else NO_XATTRS,
             content.extents,
         )
 
-    def _xattrs(self, path: bytes, records: pax.Records) -> dict[str, bytes]:
+    def _xattrs(self, path: bytes, records: pax.Records) -> Mapping[str, bytes]:
         found = pax.xattrs(records)
         for name in [name for name in found if _steers_a_tool(name)]:
             del found[name]
             self._warn(f"left out xattr {names.show(name.encode())} of '{names.show(path)}'")
-        return found
+        return found or NO_XATTRS
 
 
 def _steers_a_tool(xattr: str) -> bool:

@@ -29,12 +29,12 @@ import msgspec
 
 from layerkit.errors import ArchiveError
 from layerkit.layer.names import NAME_LIMIT, PATH_LIMIT, show
+from layerkit.limits import DEFAULT, exceeded
 from layerkit.tree import Entry, Kind, Node, Tree, empty, inside, real_way
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-IMPLIED_LIMIT = 1_000_000
 _IMPLIED = Entry(b"", Kind.DIRECTORY, 0o755)
 """One for all folders that only paths name: their own paths would take more room than they do."""
 _ON_THE_WAY = (Kind.DIRECTORY, Kind.SYMLINK)
@@ -49,9 +49,25 @@ def merge(layers: Iterable[Iterable[Entry]]) -> Tree:
     return tree
 
 
-def apply(tree: Tree, entries: Iterable[Entry], layer: int) -> Tree:
-    """The tree with one more layer on top, numbered `layer`; `tree` itself stays as it is."""
-    upper = _Upper(tree, layer)
+def outlines(entries: list[Entry]) -> Iterator[Entry]:
+    """What decides whether a layer applies, and no more; what was given out leaves `entries`.
+
+    So a large layer can be tried without its index and its tree side by side in memory.
+    """
+    entries.reverse()
+    while entries:
+        entry = entries.pop()
+        yield Entry(entry.path, entry.kind, link=entry.link)
+
+
+def apply(
+    tree: Tree, entries: Iterable[Entry], layer: int, *, implied: int = DEFAULT.implied_folders
+) -> Tree:
+    """The tree with one more layer on top, numbered `layer`; `tree` itself stays as it is.
+
+    At most `implied` folders are made that no entry names. Raises `ArchiveError`.
+    """
+    upper = _Upper(tree, layer, implied)
     marks: list[Entry] = []
     content: list[Entry] = []
     for entry in entries:
@@ -63,7 +79,7 @@ def apply(tree: Tree, entries: Iterable[Entry], layer: int) -> Tree:
             upper.put(entry)
         except ArchiveError as error:
             raise ArchiveError(
-                f"{error} (entry '{show(entry.path)}' of layer {layer + 1})"
+                f"{error} (entry '{show(entry.path)}' of layer {layer + 1})", hint=error.hint
             ) from None
     return upper.root
 
@@ -76,11 +92,12 @@ class _Found(NamedTuple):
 class _Upper:
     """A tree under construction: nodes of this layer number are its own, all others shared."""
 
-    def __init__(self, lower: Tree, layer: int) -> None:
+    def __init__(self, lower: Tree, layer: int, implied: int) -> None:
         self._layer = layer
         self.root = self._copy(lower)
         self._folders: dict[bytes, Node] = {}
         self._implied = 0
+        self._implied_limit = implied
 
     # -- rule 1 ---------------------------------------------------------------------------------
 
@@ -202,8 +219,10 @@ class _Upper:
 
     def _imply(self) -> Node:
         self._implied += 1
-        if self._implied > IMPLIED_LIMIT:
-            raise ArchiveError(f"more than {IMPLIED_LIMIT} folders that only paths name")
+        if self._implied > self._implied_limit:
+            raise exceeded(
+                "implied_folders", f"more than {self._implied_limit} folders that only paths name"
+            )
         return Node(_IMPLIED, self._layer, {})
 
     def _copy(self, folder: Node) -> Node:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from layerkit.errors import IntegrityError
-from layerkit.tree import Entry
+from layerkit.tree import Entry, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MAGIC = b"layerkit toc 1\n"
 """Changes with the format; an index with another one is made again from its tar."""
 _CRC = 4
+# MessagePack: an array of two, and the first of them one with a length of 4 bytes.
+_START = b"\x92\xdd"
+_PLAIN = msgspec.structs.astuple(Entry(b"", Kind.FILE))
+_ALWAYS = 2  # path and kind have no default
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +31,29 @@ class Toc:
     warnings: list[str]
 
 
-def encode(toc: Toc) -> bytes:
-    """The file form: magic, CRC-32 of the rest, MessagePack."""
-    body = msgspec.msgpack.encode((toc.entries, toc.warnings))
-    return _MAGIC + zlib.crc32(body).to_bytes(_CRC, "big") + body
+def encode(entries: Iterable[Entry], warnings: list[str]) -> bytes:
+    """The file form: magic, CRC-32 of the rest, MessagePack.
+
+    Entries are taken one by one, `warnings` when there are no more: a reader may still fill them.
+    """
+    encoder = msgspec.msgpack.Encoder()
+    body = bytearray()
+    count = 0
+    for count, entry in enumerate(entries, start=1):  # noqa: B007  how many there were
+        body += encoder.encode(_short(entry))
+    body += encoder.encode(warnings)
+    start = _START + count.to_bytes(4, "big")
+    crc = zlib.crc32(body, zlib.crc32(start))
+    return b"".join((_MAGIC, crc.to_bytes(_CRC, "big"), start, body))
+
+
+def _short(entry: Entry) -> tuple[Any, ...]:
+    """The fields without those at the end that say nothing: read back, these cost no memory."""
+    values = msgspec.structs.astuple(entry)
+    end = len(values)
+    while end > _ALWAYS and values[end - 1] == _PLAIN[end - 1]:
+        end -= 1
+    return values[:end]
 
 
 def decode(data: bytes) -> Toc:

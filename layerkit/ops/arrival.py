@@ -88,7 +88,7 @@ class Arrival:
         return True
 
     def _unpack(self, chunks: Iterator[bytes]) -> None:
-        layers.unpack(self._store, self._checked(chunks), self._layer.digest, self._diff_id)
+        layers.unpack(self._store, self._checked(chunks), self._layer, self._diff_id)
 
     def _checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from layerkit import digest as digests
 from layerkit import oci
 from layerkit import reference as references
-from layerkit.errors import ArchiveError, IntegrityError, UsageError
+from layerkit.errors import ArchiveError, UsageError
 from layerkit.events import Resolved, ignore
 from layerkit.layer import compression, wrapping
 from layerkit.ops import sources
 from layerkit.ops.changes import changed
 from layerkit.ops.local import bring
-from layerkit.store.layers import SIZE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
+    from layerkit.limits import Limits
     from layerkit.oci import Descriptor, Manifest, Platform
     from layerkit.ops.home import Home
     from layerkit.ops.sources import Origin
@@ -61,8 +61,9 @@ def import_tar(
         sources.opened(origin) as file,
         tempfile.TemporaryFile(dir=home.store.scratch) as spooled,
     ):
-        layer = _layer_file(file, spooled.fileno())
-        descriptor, diff_id = _describe(layer)
+        limits = home.store.limits
+        layer = _layer_file(file, spooled.fileno(), limits.keep_free)
+        descriptor, diff_id = _describe(layer, limits)
         config = oci.parse_config(_config(options, runtime, diff_id))
         manifest = _manifest(config, descriptor)
         target = manifest.descriptor.digest
@@ -81,13 +82,13 @@ def _name(text: str | None) -> str | None:
     return reference.canonical
 
 
-def _layer_file(file: int, spooled: int) -> int:
+def _layer_file(file: int, spooled: int, keep_free: int) -> int:
     """An open file with the layer's blob, to be read more than once: `file` itself, or `spooled`."""
     if sources.is_regular(file):
         if wrapping.is_layer(os.pread(file, wrapping.SNIFF, 0)):
             return file
         os.lseek(file, 0, os.SEEK_SET)
-    sources.spool(wrapping.as_layer(sources.read_all(file)), spooled)
+    sources.spool(wrapping.as_layer(sources.read_all(file)), spooled, keep_free)
     return spooled
 
 
@@ -99,9 +100,10 @@ def _chunks(file: int) -> Iterator[bytes]:
         position += len(chunk)
 
 
-def _describe(file: int) -> tuple[Descriptor, BlobDigest]:
+def _describe(file: int, limits: Limits) -> tuple[Descriptor, BlobDigest]:
     """The descriptor of the blob, and the digest of the tar in it."""
     blob, tar = digests.Hasher(), digests.Hasher()
+    size = os.fstat(file).st_size
 
     def hashed() -> Iterator[bytes]:
         for chunk in _chunks(file):
@@ -110,8 +112,7 @@ def _describe(file: int) -> tuple[Descriptor, BlobDigest]:
 
     for piece in compression.inflate(hashed()):
         tar.update(piece)
-        if tar.count > SIZE_LIMIT:
-            raise IntegrityError(f"a layer of more than {SIZE_LIMIT} bytes unpacked")
+        limits.check_unpacked(tar.count, size)
     if not tar.count:
         raise ArchiveError("nothing to import: the archive is empty")
     suffix = _SUFFIXES.get(wrapping.kind(next(_chunks(file), b"")), "")

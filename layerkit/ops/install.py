@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
-    from layerkit.layer.toc import Toc
     from layerkit.oci import Descriptor, ImageConfig, Manifest
     from layerkit.ops.arrival import Source
     from layerkit.store.store import Store
@@ -46,8 +45,7 @@ def install(
     """
     oci.check_image(manifest, config)
     _bring_layers(store, manifest, config, source, observe)
-    indexes = [layers.load_toc(store, diff_id) for diff_id in config.diff_ids]
-    _verify_merge(manifest, indexes, observe)
+    size = _verify_merge(store, manifest, config, observe)
     store.blobs.put(config.raw, manifest.config.digest)
     image = ImageRecord(
         manifest=store.blobs.put(manifest.raw),
@@ -56,7 +54,7 @@ def install(
         config=manifest.config.digest,
         platform=str(config.platform),
         created=config.created,
-        size=sum(map(layers.content_size, indexes)),
+        size=size,
         layers=tuple(
             LayerRecord(layer.digest, diff_id)
             for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
@@ -117,13 +115,23 @@ def _side_by_side(works: Iterable[Callable[[], None]], call_off: Callable[[], No
             raise error
 
 
-def _verify_merge(manifest: Manifest, indexes: Sequence[Toc], observe: Observer) -> None:
-    """Apply all layers once: a hard link to nowhere is refused here, not when somebody runs it."""
+def _verify_merge(store: Store, manifest: Manifest, config: ImageConfig, observe: Observer) -> int:
+    """Apply all layers once: a hard link to nowhere is refused here, not when somebody runs it.
+
+    Returns the bytes of all files of all layers.
+    """
     tree = empty()
-    for number, (layer, index) in enumerate(zip(manifest.layers, indexes, strict=True)):
+    size = 0
+    pairs = zip(manifest.layers, config.diff_ids, strict=True)
+    for number, (layer, diff_id) in enumerate(pairs):
+        index = layers.load_toc(store, diff_id)
+        size += layers.content_size(index)
         for warning in index.warnings:
             observe(Notice("warning", f"layer {layer.digest.short}: {warning}"))
         try:
-            tree = merge.apply(tree, index.entries, number)
+            entries = merge.outlines(index.entries)
+            tree = merge.apply(tree, entries, number, implied=store.limits.implied_folders)
         except IntegrityError as error:
-            raise IntegrityError(f"bad layer {layer.digest.short}: {error}") from None
+            message = f"bad layer {layer.digest.short}: {error}"
+            raise IntegrityError(message, hint=error.hint) from None
+    return size

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
     from layerkit.layer.toc import Toc
-    from layerkit.store.layers import LayerIngest
+    from layerkit.oci import Descriptor
     from layerkit.store.store import Store
     from layerkit.tree import Tree
 
 _CHUNK = 1 << 20
 
 
-def unpack(store: Store, chunks: Iterable[bytes], blob: BlobDigest, diff_id: DiffID) -> None:
+def unpack(store: Store, chunks: Iterable[bytes], layer: Descriptor, diff_id: DiffID) -> None:
     """Make tar and index of a layer from its blob's bytes; where they are here, check that they fit.
 
     Raises `IntegrityError` when the content is not what `diff_id` says or no layer can be (a name
     that leaves the root, an archive that is cut), naming the layer; then nothing of it stays.
     """
     inflated = compression.inflate(iter(chunks))
-    with store.layers.ingest(diff_id) as transaction, _naming(blob):
+    with store.layers.ingest(diff_id, blob_size=layer.size) as transaction, _naming(layer.digest):
         if transaction is None:
             _verify(store, diff_id, inflated)
             return
         for chunk in inflated:
             transaction.write(chunk)
         transaction.finish()
-        transaction.commit(toc.encode(_index(transaction)))
+        transaction.commit(_index(transaction.read_at, store.limits.entries))
 
 
 @contextlib.contextmanager
@@ -49,14 +49,13 @@ def _naming(blob: BlobDigest) -> Iterator[None]:
     try:
         yield
     except ArchiveError as error:
-        raise ArchiveError(f"bad layer {blob.short}: {error}") from None
+        raise ArchiveError(f"bad layer {blob.short}: {error}", hint=error.hint) from None
     except IntegrityError as error:
-        raise IntegrityError(f"bad layer {blob.short}: {error}") from None
+        raise IntegrityError(f"bad layer {blob.short}: {error}", hint=error.hint) from None
 
 
 def _verify(store: Store, diff_id: DiffID, chunks: Iterable[bytes]) -> None:
-    with files.guarded("read layer"):
-        size = store.layers.tar(diff_id).stat().st_size
+    size = _size(store.layers.tar(diff_id))
     verifier = digests.Verifier(f"layer {diff_id} (unpacked)", diff_id, size)
     for chunk in chunks:
         verifier.update(chunk)
@@ -79,10 +78,9 @@ def _next(file: int) -> bytes:
         return os.read(file, _CHUNK)
 
 
-def _index(transaction: LayerIngest) -> Toc:
+def _index(read_at: archive.ReadAt, limit: int) -> bytes:
     warnings: list[str] = []
-    entries = list(archive.read(transaction.read_at, warnings.append))
-    return toc.Toc(entries, warnings)
+    return toc.encode(archive.read(read_at, warnings.append, limit=limit), warnings)
 
 
 def load_toc(store: Store, diff_id: DiffID) -> Toc:
@@ -91,14 +89,13 @@ def load_toc(store: Store, diff_id: DiffID) -> Toc:
         return toc.decode(store.layers.read_toc(diff_id))
     except IntegrityError:
         with open_all([store.layers.tar(diff_id)]) as (tar,):
-            warnings: list[str] = []
 
             def read_at(offset: int, size: int) -> bytes:
                 return os.pread(tar, size, offset)
 
-            index = toc.Toc(list(archive.read(read_at, warnings.append)), warnings)
-        store.layers.replace_toc(diff_id, toc.encode(index))
-        return index
+            index = _index(read_at, store.limits.entries)
+        store.layers.replace_toc(diff_id, index)
+        return toc.decode(index)
 
 
 def content_size(index: Toc) -> int:
@@ -111,7 +108,9 @@ def stack(store: Store, diff_ids: Iterable[DiffID]) -> list[Tree]:
     trees: list[Tree] = []
     for number, diff_id in enumerate(diff_ids):
         below = trees[-1] if trees else empty()
-        trees.append(merge.apply(below, load_toc(store, diff_id).entries, number))
+        entries = load_toc(store, diff_id).entries
+        implied = store.limits.implied_folders
+        trees.append(merge.apply(below, entries, number, implied=implied))
     return trees
 
 

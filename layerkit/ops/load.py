@@ -56,7 +56,7 @@ def load(
     Of an image that is broken nothing stays. Raises `UsageError` where there is no image,
     `IntegrityError` and its kinds for one that is broken, `NotFoundError`, `StoreError`.
     """
-    with sources.open_source(origin, home.store.scratch) as source:
+    with sources.open_source(origin, home.store.scratch, home.store.limits) as source:
         loader = _Loader(home, source, platform, observe, explicit_platform=explicit_platform)
         loaded = _load(loader, source, origin)
     if not loaded:

@@ -103,6 +103,7 @@ class Looker:
             self._client,
             reference,
             platform=self._platform,
+            limits=self._home.store.limits,
             observe=self._observe,
             comparable=comparable,
         )

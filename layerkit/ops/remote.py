@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from layerkit import oci
@@ -24,15 +25,15 @@ from layerkit.layer.search import Elsewhere, Found, Missing, Search
 from layerkit.ops import content, documents
 from layerkit.ops.inside import Finding, LayerInfo
 from layerkit.registry import retry
-from layerkit.store.layers import SIZE_LIMIT
 from layerkit.tree import LINK_LIMIT, Entry, Kind, Node, empty, look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from layerkit.digest import DiffID
     from layerkit.events import Observer
     from layerkit.layer.search import Answer
+    from layerkit.limits import Limits
     from layerkit.oci import Descriptor, ImageConfig, Manifest, Platform
     from layerkit.reference import Reference
     from layerkit.registry import Client
@@ -46,8 +47,9 @@ class RemoteImage:
     `RegistryError` and its kinds, and `IntegrityError` for a layer that a pull would refuse.
     """
 
-    def __init__(self, name: str, layers: list[RemoteLayer]) -> None:
+    def __init__(self, name: str, layers: list[RemoteLayer], limits: Limits) -> None:
         self.name = name
+        self._limits = limits
         self._layers = layers
         self._stack: list[Tree] = []
 
@@ -69,8 +71,9 @@ class RemoteImage:
         for number in range(len(self._stack), len(self._layers)):
             below = self._stack[-1] if self._stack else empty()
             entries = self.entries(number)
+            implied = self._limits.implied_folders
             with self._layers[number].named():
-                self._stack.append(merge.apply(below, entries, number))
+                self._stack.append(merge.apply(below, entries, number, implied=implied))
         return self._stack
 
     def tree(self) -> Tree:
@@ -124,6 +127,7 @@ def open_remote(
     reference: Reference,
     *,
     platform: Platform,
+    limits: Limits,
     observe: Observer,
     comparable: bool = False,
 ) -> RemoteImage:
@@ -140,8 +144,8 @@ def open_remote(
     manifest = documents.choose(document, platform, read, what)
     config = documents.read_config(manifest, read)
     documents.check_platform(config, platform, what, explicit=False, observe=observe)
-    source = _Source(client, reference, observe)
-    return RemoteImage(what, _layers(source, manifest, config, comparable=comparable))
+    source = _Source(client, reference, limits, observe)
+    return RemoteImage(what, _layers(source, manifest, config, comparable=comparable), limits)
 
 
 def _layers(
@@ -156,7 +160,10 @@ def _layers(
 class _Source:
     """Where the blobs of one image come from."""
 
-    def __init__(self, client: Client, reference: Reference, observe: Observer) -> None:
+    def __init__(
+        self, client: Client, reference: Reference, limits: Limits, observe: Observer
+    ) -> None:
+        self.limits = limits
         self._client = client
         self._reference = reference
         self._observe = observe
@@ -198,19 +205,21 @@ class _Tar:
 
     def __init__(self, source: _Source, descriptor: Descriptor, diff_id: DiffID) -> None:
         self._blob = source.blob(descriptor)
-        self.reader = ForwardReader(_verified(compression.inflate(self._blob), diff_id))
+        check = partial(source.limits.check_unpacked, blob_size=descriptor.size)
+        self.reader = ForwardReader(_verified(compression.inflate(self._blob), diff_id, check))
 
     def close(self) -> None:
         """End the transfer."""
         self._blob.close()  # type: ignore[attr-defined]  # a generator
 
 
-def _verified(chunks: Iterator[bytes], diff_id: DiffID) -> Iterator[bytes]:
+def _verified(
+    chunks: Iterator[bytes], diff_id: DiffID, check: Callable[[int], None]
+) -> Iterator[bytes]:
     verifier = Verifier(f"layer {diff_id} (unpacked)", diff_id, None)
     for chunk in chunks:
         verifier.update(chunk)
-        if verifier.count > SIZE_LIMIT:
-            raise IntegrityError(f"a layer of more than {SIZE_LIMIT} bytes unpacked")
+        check(verifier.count)
         yield chunk
     verifier.finish()
 
@@ -266,9 +275,9 @@ class RemoteLayer:
         try:
             yield
         except ArchiveError as error:
-            raise ArchiveError(f"bad layer {short}: {error}") from None
+            raise ArchiveError(f"bad layer {short}: {error}", hint=error.hint) from None
         except IntegrityError as error:
-            raise IntegrityError(f"bad layer {short}: {error}") from None
+            raise IntegrityError(f"bad layer {short}: {error}", hint=error.hint) from None
 
     @contextlib.contextmanager
     def _or_anew(self) -> Iterator[None]:
@@ -289,7 +298,8 @@ class RemoteLayer:
         with self._or_anew(), self.named():
             if self._tar is None or self._more is None:
                 self._tar = self._new_pass()
-                found = archive.read(self._tar.reader.read_at, self._warnings.append)
+                limit = self._source.limits.entries
+                found = archive.read(self._tar.reader.read_at, self._warnings.append, limit=limit)
                 self._more = itertools.islice(found, len(self._entries), None)
             entry = next(self._more, None)
             if entry is None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from layerkit.limits import Limits
+
 _CHUNK = 1 << 20
 _HEADER = 512
 _LINK_LIMIT = 8
@@ -49,7 +51,7 @@ def read_small(source: Source, name: str, limit: int) -> bytes:
 
 
 @contextlib.contextmanager
-def open_source(origin: Origin, scratch: Path) -> Iterator[Source]:
+def open_source(origin: Origin, scratch: Path, limits: Limits) -> Iterator[Source]:
     """The image at `origin`: a directory, or a tar.
 
     What is compressed or comes from a pipe goes through a temporary file in `scratch`.
@@ -59,7 +61,8 @@ def open_source(origin: Origin, scratch: Path) -> Iterator[Source]:
             yield DirectorySource(origin)
             return
         with tempfile.TemporaryFile(dir=scratch) as plain:
-            yield ArchiveSource(_plain(file, plain.fileno()))
+            descriptor = _plain(file, plain.fileno(), limits.keep_free)
+            yield ArchiveSource(descriptor, limits.entries)
 
 
 @contextlib.contextmanager
@@ -92,23 +95,25 @@ def is_regular(file: int) -> bool:
     return stat.S_ISREG(os.fstat(file).st_mode)
 
 
-def spool(chunks: Iterator[bytes], target: int) -> None:
-    """Write everything to the open file `target`; raises `StoreError`."""
+def spool(chunks: Iterator[bytes], target: int, keep_free: int) -> None:
+    """Write everything to the open file `target`; raises `StoreError`, before the disk is full."""
+    room = files.Room(target, keep_free)
     for chunk in chunks:
         with files.guarded("unpack the archive"):
+            room.take(len(chunk))
             view = memoryview(chunk)
             while view:
                 view = view[os.write(target, view) :]
 
 
-def _plain(file: int, scratch: int) -> int:
+def _plain(file: int, scratch: int, keep_free: int) -> int:
     """The descriptor of the uncompressed archive: `file` itself, or `scratch` filled from it."""
     if is_regular(file):
         head = os.pread(file, _HEADER, 0)
         if head[257:262] == b"ustar" or not head:
             return file
         os.lseek(file, 0, os.SEEK_SET)
-    spool(wrapping.unwrap(read_all(file)), scratch)
+    spool(wrapping.unwrap(read_all(file)), scratch, keep_free)
     return scratch
 
 
@@ -151,10 +156,10 @@ def _stays_inside(name: str) -> bool:
 class ArchiveSource:
     """A tar archive; names are looked up in its index, links within it followed."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, limit: int) -> None:
         self._read_at = read_at(descriptor)
         kinds = (Kind.FILE, Kind.HARDLINK, Kind.SYMLINK)
-        found = archive.read(self._read_at, _no_warning)
+        found = archive.read(self._read_at, _no_warning, limit=limit)
         self._entries = {entry.path: entry for entry in found if entry.kind in kinds}
 
     def has(self, name: str) -> bool:

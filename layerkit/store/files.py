@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+LOOK = 16 << 20
+"""After as many bytes `Room` looks how many the file system still has."""
 FULL_HINT = "free some space, or choose another place with --root"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _WAIT_PAUSE = 0.1
@@ -41,6 +43,33 @@ def store_error(what: str, error: OSError) -> StoreError:
     if error.errno in _DENIED:
         return StoreError(message, hint="run as root, or choose a directory of yours with --root")
     return StoreError(message)
+
+
+class Room:
+    """The room for a file of unknown length: stops its writer before the file system is full.
+
+    The first `LOOK` bytes are free, so that what is small may use what there is.
+    """
+
+    def __init__(self, file: int, keep_free: int) -> None:
+        self._file = file
+        self._keep_free = keep_free
+        self._unseen = 0
+
+    def take(self, size: int) -> None:
+        """Count `size` bytes that are to be written; raises `StoreFullError`."""
+        self._unseen += size
+        if self._unseen < LOOK:
+            return
+        self._unseen = 0
+        status = os.fstatvfs(self._file)
+        free = status.f_bavail * status.f_frsize
+        wanted = self._keep_free + LOOK
+        if status.f_blocks and free < wanted:  # none at all: a file system without a size
+            raise StoreFullError(
+                f"no room to unpack: {free} bytes are free, wanted {wanted}",
+                hint=f"{FULL_HINT}; keep_free in [limits] of the configuration is what must stay free",
+            )
 
 
 def sync_directory(path: Path) -> None:

@@ -7,21 +7,22 @@ import os
 from typing import TYPE_CHECKING
 
 from layerkit.digest import DiffID, Verifier
-from layerkit.errors import IntegrityError, NotFoundError
+from layerkit.errors import NotFoundError
+from layerkit.limits import DEFAULT
 from layerkit.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-SIZE_LIMIT = 100 << 30
-"""The most bytes a layer may have unpacked; stops bombs that the disk alone would stop late."""
+    from layerkit.limits import Limits
 
 
 class LayerStore:
     """The folder `layers/`: a name there means that the tar has this diffID and is indexed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, limits: Limits = DEFAULT) -> None:
+        self._limits = limits
         self._layers = root / "layers"
         self._ingest = root / "ingest"
 
@@ -58,9 +59,15 @@ class LayerStore:
 
     @contextlib.contextmanager
     def ingest(
-        self, diff_id: DiffID, on_wait: Callable[[], None] | None = None
+        self,
+        diff_id: DiffID,
+        on_wait: Callable[[], None] | None = None,
+        *,
+        blob_size: int | None = None,
     ) -> Iterator[LayerIngest | None]:
         """The write transaction for one layer, or None when it is here already.
+
+        `blob_size` is that of the blob it is unpacked from, where there is one.
 
         One process at a time has it, another one waits (`on_wait` is called). Leaving without
         `commit` keeps nothing: a layer is cheap to make again from its blob.
@@ -75,7 +82,9 @@ class LayerStore:
             else:
                 with files.guarded("write to"):
                     files.remove_tree(folder / "new", self._ingest)  # of somebody who was killed
-                    transaction = LayerIngest(folder / "new", self.folder(diff_id), diff_id)
+                    transaction = LayerIngest(
+                        folder / "new", self.folder(diff_id), diff_id, self._limits, blob_size
+                    )
                 try:
                     yield transaction
                 finally:
@@ -89,13 +98,18 @@ class LayerStore:
 class LayerIngest:
     """One layer on its way in: the tar is written and hashed, then indexed, then named."""
 
-    def __init__(self, folder: Path, target: Path, diff_id: DiffID) -> None:
+    def __init__(
+        self, folder: Path, target: Path, diff_id: DiffID, limits: Limits, blob_size: int | None
+    ) -> None:
         self._folder = folder
         self._target = target
+        self._limits = limits
+        self._blob_size = blob_size
         self._verifier = Verifier(f"layer {diff_id} (unpacked)", diff_id, None)
         folder.mkdir(exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         self._tar = os.open(folder / "tar", flags, 0o400)
+        self._room = files.Room(self._tar, limits.keep_free)
 
     @property
     def size(self) -> int:
@@ -103,11 +117,11 @@ class LayerIngest:
         return self._verifier.count
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes of the tar; raises `IntegrityError` beyond `SIZE_LIMIT`."""
+        """Take the next bytes of the tar; raises `ArchiveError` beyond the limits, `StoreError`."""
         self._verifier.update(chunk)
-        if self.size > SIZE_LIMIT:
-            raise IntegrityError(f"a layer of more than {SIZE_LIMIT} bytes unpacked")
+        self._limits.check_unpacked(self.size, self._blob_size)
         with files.guarded(f"write {self._folder.name} layer"):
+            self._room.take(len(chunk))
             view = memoryview(chunk)
             while view:
                 view = view[os.write(self._tar, view) :]

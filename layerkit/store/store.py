@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from layerkit.errors import NotFoundError, StoreError
+from layerkit.limits import DEFAULT
 from layerkit.store import files
 from layerkit.store.blobs import BlobStore
 from layerkit.store.database import Database
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.digest import BlobDigest, DiffID
+    from layerkit.limits import Limits
     from layerkit.store.records import ImageRecord, NameRecord
 
 _FOLDERS = ("ingest", "blobs/sha256", "layers", "trees", "containers")
@@ -37,13 +39,14 @@ class Store:
     files, which other users of the host must not reach, CVE-2021-41091).
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, limits: Limits = DEFAULT) -> None:
         with files.guarded("open the state directory"):
             _prepare(root)
         self.root = root
+        self.limits = limits
         self.scratch = root / "ingest"
         self.blobs = BlobStore(root)
-        self.layers = LayerStore(root)
+        self.layers = LayerStore(root, limits)
         self.database = Database(root / _DATABASE)
 
     def close(self) -> None:

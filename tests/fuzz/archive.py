@@ -32,7 +32,7 @@ def one(data: bytes) -> None:
             if len(tar) > SIZE_LIMIT:
                 return
         entries = list(archive.read(lambda at, size: bytes(tar[at : at + size]), lambda _: None))
-        index = toc.decode(toc.encode(toc.Toc(entries, [])))
+        index = toc.decode(toc.encode(entries, []))
         assert index.entries == entries
         delta.flat(merge.apply(empty(), index.entries, 0))
     except ArchiveError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import reference as references
 from layerkit.events import Notice, ignore
+from layerkit.limits import DEFAULT
 from layerkit.oci import Platform
 from layerkit.ops import containers
 from layerkit.ops.home import Home
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from layerkit import limits
     from layerkit.events import Event
     from layerkit.store.records import ContainerRecord
 
@@ -26,15 +28,17 @@ PLATFORM = Platform("linux", "amd64")
 
 
 @contextmanager
-def looker(root: Path, notes: list[str] | None = None) -> Iterator[Looker]:
-    """A `Looker` on the state directory at `root`; what it tells goes to `notes`."""
+def looker(
+    root: Path, notes: list[str] | None = None, bounds: limits.Limits = DEFAULT
+) -> Iterator[Looker]:
+    """A `Looker` on the state directory at `root`; what it tells goes to `notes`, `bounds` hold."""
 
     def observe(event: Event) -> None:
         if isinstance(event, Notice) and notes is not None:
             notes.append(f"{event.severity}: {event.text}")
 
     with (
-        Home(root) as home,
+        Home(root, bounds) as home,
         Looker(home, connect=client, platform=PLATFORM, observe=observe) as opened,
     ):
         yield opened

@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from support import tars
 
 import layerkit
 from layerkit.cli import app, environment
+from layerkit.errors import UsageError
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)
@@ -33,7 +35,10 @@ def test_help_lists_the_commands(cli, arguments):
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [
-        (["--help"], "requests|rich|msgspec.json|layerkit.ops.*|layerkit.cli.(?!app|env|output).*"),
+        (
+            ["--help"],
+            "requests|rich|msgspec.json|layerkit.ops.*|layerkit.cli.(?!app|env|output).*|tomllib",
+        ),
         (["version"], "requests|rich|sqlite3"),
         (["images"], "requests|rich|urllib3"),
         (["history", "x"], "requests|rich|urllib3"),
@@ -70,6 +75,55 @@ def test_the_state_directory_is_an_option(cli, state_root, tmp_path):
 
     assert (tmp_path / "other" / "store.db").exists()
     assert not state_root.exists()
+
+
+@pytest.fixture
+def configuration(environment, tmp_path, monkeypatch):
+    """A configuration file that LAYERKIT_CONFIG names; to be written."""
+    path = tmp_path / "config.toml"
+    monkeypatch.setenv("LAYERKIT_CONFIG", str(path))
+    return path
+
+
+def test_the_state_directory_can_be_configured(cli, configuration, monkeypatch, tmp_path):
+    """LAYERKIT_ROOT goes before the configuration's root, which goes before the usual place."""
+    configuration.write_text(f'root = "{tmp_path}/configured"\n')
+    assert cli("images").code == 0
+    assert not (tmp_path / "configured").exists()
+
+    monkeypatch.delenv("LAYERKIT_ROOT")
+    assert cli("images").code == 0
+    assert (tmp_path / "configured/store.db").exists()
+
+
+def test_global_options_can_be_configured(cli, configuration, tmp_path):
+    """The configuration says how progress is shown, unless the option does."""
+    configuration.write_text('progress = "json"\n')
+    tar = tmp_path / "root.tar"
+    tar.write_bytes(tars.archive(tars.file("x")))
+
+    assert '"event"' in cli("import", tar, "a:1").err
+    assert cli("--progress", "none", "import", tar, "b:1").err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["pull", "--help"], ["version"]], ids=" ".join
+)
+def test_a_bad_configuration_does_not_stop_help(cli, configuration, arguments):
+    """What needs no configuration does not read it."""
+    configuration.write_text("nonsense")
+
+    assert cli(*arguments).code == 0
+
+
+def test_a_bad_configuration_is_told(cli, configuration):
+    """A typo ends every command that does something, with file and key."""
+    configuration.write_text("rot = '/x'")
+
+    outcome = cli("images")
+
+    assert outcome.code == UsageError.exit_code
+    assert outcome.err.startswith(f"layerkit: invalid configuration {configuration}: unknown key")
 
 
 def test_options_have_the_documented_values():

@@ -28,23 +28,24 @@ def found():
 
 
 @pytest.mark.parametrize(
-    ("option", "variable", "user", "wanted"),
+    ("option", "variable", "configured", "user", "wanted"),
     [
-        (Path("/a"), "/b", 0, "/a"),
-        (None, "/b", 0, "/b"),
-        (None, "/b", 1000, "/b"),
-        (None, "", 0, "/var/lib/layerkit"),
-        (None, None, 0, "/var/lib/layerkit"),
-        (None, None, 1000, f"{HOME}/.local/share/layerkit"),
+        (Path("/a"), "/b", Path("/c"), 0, "/a"),
+        (None, "/b", Path("/c"), 0, "/b"),
+        (None, "/b", None, 1000, "/b"),
+        (None, None, Path("/c"), 1000, "/c"),
+        (None, "", None, 0, "/var/lib/layerkit"),
+        (None, None, None, 0, "/var/lib/layerkit"),
+        (None, None, None, 1000, f"{HOME}/.local/share/layerkit"),
     ],
 )
-def test_the_state_directory(home, monkeypatch, option, variable, user, wanted):
-    """Option, variable, then the usual place of root or of the user."""
+def test_the_state_directory(home, monkeypatch, option, variable, configured, user, wanted):
+    """Option, variable, configuration, then the usual place of root or of the user."""
     monkeypatch.setattr(os, "geteuid", lambda: user)
     if variable is not None:
         monkeypatch.setenv("LAYERKIT_ROOT", variable)
 
-    assert str(environment.state_root(option)) == wanted
+    assert str(environment.state_root(option, configured)) == wanted
 
 
 def test_xdg_moves_the_users_state(home, monkeypatch):
@@ -61,6 +62,65 @@ def test_a_relative_root_is_made_absolute(home, monkeypatch):
 
     assert environment.state_root(None).is_absolute()
     assert environment.state_root(Path("there")).is_absolute()
+
+
+def configured(fs, files):
+    """The configuration, with these files there."""
+    for path, entries in files.items():
+        fs.create_file(path, contents=f"[limits]\nentries = {entries}\n")
+    return environment.configuration().limits.entries
+
+
+SYSTEM, USER, NAMED = "/etc/layerkit/config.toml", f"{HOME}/.config/layerkit/config.toml", "/n.toml"
+
+
+@pytest.mark.parametrize(
+    ("variables", "files", "wanted"),
+    [
+        ({}, {}, 1_000_000),
+        ({}, {SYSTEM: 1}, 1),
+        ({}, {SYSTEM: 1, USER: 2}, 2),
+        ({"XDG_CONFIG_HOME": "/x"}, {USER: 2, "/x/layerkit/config.toml": 3}, 3),
+        ({"LAYERKIT_CONFIG": NAMED}, {SYSTEM: 1, USER: 2, NAMED: 4}, 4),
+        ({"LAYERKIT_CONFIG": ""}, {SYSTEM: 1, NAMED: 4}, 1),
+        ({"HOME": "/etc/passwd"}, {"/etc/passwd": 5}, 1_000_000),
+    ],
+    ids=["none", "system", "user", "XDG", "named", "not named", "no home"],
+)
+def test_configuration_files(home, fs, monkeypatch, variables, files, wanted):
+    """The user's file goes before the system's; LAYERKIT_CONFIG names one instead of both."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert configured(fs, files) == wanted
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (None, "cannot read configuration /n.toml: no such file or directory"),
+        (b"\xff", "cannot read configuration in /n.toml: not UTF-8"),
+        (b"#" * (1 << 21), "cannot read configuration in /n.toml: more than 1048576 bytes"),
+        (b"x", "invalid configuration /n.toml: "),
+    ],
+    ids=["missing", "no text", "too large", "no TOML"],
+)
+def test_a_configuration_that_was_named_must_be_one(home, fs, monkeypatch, content, error):
+    """Whoever names a file wants it; any that is there must be readable and right."""
+    monkeypatch.setenv("LAYERKIT_CONFIG", NAMED)
+    if content is not None:
+        fs.create_file(NAMED, contents=content)
+
+    with pytest.raises(UsageError, match=error):
+        environment.configuration()
+
+
+def test_a_folder_in_the_place_of_a_configuration(home, fs):
+    """What is there and cannot be read is told, and not taken for nothing."""
+    fs.create_dir(USER)
+
+    with pytest.raises(UsageError, match=f"cannot read configuration {USER}: is a directory"):
+        environment.configuration()
 
 
 def test_no_credentials_are_no_error(home):

@@ -128,7 +128,7 @@ def test_an_image_for_a_container_comes_with_all_lines_on_stderr(
     fake, environment, capfd, state_root
 ):
     """`run` keeps stdout for the program: docker's lines about a missing image are on stderr."""
-    settings = app.Settings(state_root, "auto", "none", debug=False)
+    settings = app.Settings(state_root, None, "none", debug=False)
     with Home(state_root) as home:
         result = pull.pull_missing(settings, home, "centos")
 

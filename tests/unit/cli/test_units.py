@@ -103,3 +103,36 @@ def test_a_time_at_the_end_of_the_calendar_is_no_crash(text):
     assert units.local_time(text)[:4] in ("0001", "9999", "1-01", "1000")
     assert units.rfc3339(text)[:4] in ("0001", "9999")
     assert units.ago(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("20000", 20_000),
+        ("20000B", 20_000),
+        ("1k", 1 << 10),
+        ("500MiB", 500 << 20),
+        ("500 MB", 500_000_000),
+        ("500mb", 500_000_000),
+        ("100G", 100 << 30),
+        ("1.5G", 3 << 29),
+        ("0.1kB", 100),
+        ("2T", 2 << 40),
+        ("2PB", 2 * 10**15),
+        ("", None),
+        ("G", None),
+        ("-1G", None),
+        ("1,5G", None),
+        (".5G", None),
+        ("1.G", None),
+        ("1e9", None),
+        ("1 GB more", None),
+        ("1XB", None),
+        ("\u0661G", None),
+        ("9" * 19, None),
+    ],
+)
+def test_a_size_that_a_user_writes(text, size):
+    """Binary with a letter or `iB`, decimal with `B`, in any case; all else is no size."""
+    assert units.parse_size(text) == size

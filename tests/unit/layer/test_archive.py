@@ -640,7 +640,7 @@ def check_mutant(tar: bytes) -> None:
     for entry in entries:
         check_entry(entry, len(tar))
     index = Toc(entries, warnings)
-    assert toc.decode(toc.encode(index)) == index
+    assert toc.decode(toc.encode(entries, warnings)) == index
     with contextlib.suppress(ArchiveError):
         merge.merge([entries])
 

@@ -219,14 +219,39 @@ def test_a_path_as_it_is_written_may_be_as_long_as_it_can():
     assert find(merge.merge([[Entry(path, Kind.FILE)]]), path)
 
 
-def test_the_number_of_implied_folders_has_a_limit(monkeypatch):
+def test_the_number_of_implied_folders_has_a_limit():
     """CZ-20: entries with long paths cannot make many more folders than a layer may have entries."""
-    monkeypatch.setattr(merge, "IMPLIED_LIMIT", 10)
     entries = [Entry(b"%d/a/b/f" % number, Kind.FILE) for number in range(4)]
 
-    assert len(list(walk(merge.merge([entries[:3], entries[3:]])))) == 16
-    with pytest.raises(ArchiveError, match="more than 10 folders that only paths name"):
-        merge.merge([entries])
+    lower = merge.apply(empty(), entries[:3], 0, implied=10)
+    assert len(list(walk(merge.apply(lower, entries[3:], 1, implied=10)))) == 16
+    with pytest.raises(ArchiveError, match="more than 10 folders that only paths name") as caught:
+        merge.apply(empty(), entries, 0, implied=10)
+    assert "implied_folders in [limits]" in caught.value.hint
+
+
+@LONG
+@given(stacks.stacks())
+def test_outlines_apply_where_the_entries_do(layers):
+    """They make the same names of the same kinds, or are refused with the same words."""
+
+    def shown(stack):
+        try:
+            return [(path, node.kind, node.layer) for path, node in walk(merge.merge(stack))]
+        except ArchiveError as error:
+            return str(error)
+
+    assert shown(map(merge.outlines, map(list, layers))) == shown(layers)
+
+
+def test_outlines_give_the_entries_away():
+    """What was given out is held no longer."""
+    entries = [Entry(b"a", Kind.FILE, size=3), Entry(b"b", Kind.SYMLINK, link=b"a")]
+    given_out = merge.outlines(entries)
+
+    assert next(given_out) == Entry(b"a", Kind.FILE)
+    assert [entry.path for entry in entries] == [b"b"]
+    assert list(given_out) == [Entry(b"b", Kind.SYMLINK, link=b"a")]
 
 
 def test_many_whiteouts_in_one_folder_are_found_by_name():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from layerkit.errors import IntegrityError
 from layerkit.layer import toc
 from layerkit.layer.toc import Toc
-from layerkit.tree import Entry, Extent, Kind
+from layerkit.tree import NO_XATTRS, Entry, Extent, Kind
 
 SIZES = st.integers(0, 2**62)
 ENTRIES = st.builds(
@@ -31,20 +31,46 @@ ENTRIES = st.builds(
     xattrs=st.dictionaries(st.text(max_size=9), st.binary(max_size=9), max_size=3),
     extents=st.none() | st.lists(st.builds(Extent, SIZES, SIZES), max_size=3).map(tuple),
 )
-SOME = toc.encode(Toc([Entry(b"a", Kind.FILE, size=3, data=512)], ["left out"]))
+SOME = toc.encode([Entry(b"a", Kind.FILE, size=3, data=512)], ["left out"])
 
 
 @given(st.lists(ENTRIES, max_size=4), st.lists(st.text(max_size=20), max_size=3))
 def test_an_index_is_read_as_it_was_written(entries, warnings):
     """Every field of every entry, and every warning, comes back."""
-    index = Toc(entries, warnings)
-
-    assert toc.decode(toc.encode(index)) == index
+    assert toc.decode(toc.encode(entries, warnings)) == Toc(entries, warnings)
 
 
 def test_equal_indexes_have_equal_bytes():
     """The same entries are written the same way every time."""
-    assert toc.encode(toc.decode(SOME)) == SOME
+    index = toc.decode(SOME)
+
+    assert toc.encode(index.entries, index.warnings) == SOME
+
+
+def test_warnings_may_come_while_entries_are_read():
+    """An index is written from a reader that warns on its way."""
+    warnings = []
+
+    def entries():
+        yield Entry(b"a", Kind.FILE)
+        warnings.append("left out")
+
+    assert toc.decode(toc.encode(entries(), warnings)).warnings == ["left out"]
+
+
+@given(st.lists(ENTRIES, max_size=4))
+def test_an_index_with_all_fields_written_is_read(entries):
+    """That is how they were written first."""
+    body = msgspec.msgpack.encode((entries, ["left out"]))
+
+    assert toc.decode(_sealed(body)) == Toc(entries, ["left out"])
+
+
+def test_entries_without_xattrs_share_that():
+    """However many entries, what they all lack is there once."""
+    index = toc.decode(toc.encode([Entry(b"%d" % number, Kind.FILE) for number in range(3)], []))
+
+    assert {id(entry.xattrs) for entry in index.entries} == {id(NO_XATTRS)}
 
 
 def test_a_cut_index_is_refused():

@@ -16,6 +16,7 @@ from support import homes, stores, tars
 from support.listing import entries_of
 
 from layerkit.errors import ArchiveError, IntegrityError, StoreError, UsageError
+from layerkit.limits import Limits
 from layerkit.oci import Platform
 from layerkit.ops import history, layers
 from layerkit.ops.images import find_image
@@ -184,12 +185,22 @@ def test_what_is_no_layer_leaves_nothing_behind(home, imported, data, error):
     assert stores.faults(root) == []
 
 
-def test_a_bomb_is_stopped(imported, monkeypatch):
-    """What would be larger than any layer may be is refused while it is measured."""
-    monkeypatch.setattr("layerkit.ops.import_tar.SIZE_LIMIT", 10_000)
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        (Limits(layer_size=10_000), "more than 10000 bytes"),
+        (Limits(expansion=5, expansion_from=0), "more than 5 times as many"),
+    ],
+    ids=["layer_size", "expansion"],
+)
+def test_a_bomb_is_stopped(home, imported, limits, error):
+    """CZ-20: what is larger than a layer may be is refused while it is measured."""
+    home.store.limits = limits
 
-    with pytest.raises(IntegrityError, match="more than 10000 bytes"):
+    with pytest.raises(ArchiveError, match=error):
         imported(gzip.compress(bytes(1 << 20)))
+
+    assert stores.faults(home.store.root) == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from support import homes, tars
 
 from layerkit.errors import IntegrityError, NotFoundError, StoreError
 from layerkit.events import ignore
+from layerkit.oci import Descriptor
 from layerkit.ops import layers
 from layerkit.tree import walk
 
@@ -21,7 +22,9 @@ def layer(home, tmp_path):
 
 def unpack(home, blob, diff_id):
     """Make a layer of a blob that is here."""
-    layers.unpack(home.store, layers.read_blob(home.store, blob, ignore), blob, diff_id)
+    size = home.store.blobs.path(blob).stat().st_size
+    chunks = layers.read_blob(home.store, blob, ignore)
+    layers.unpack(home.store, chunks, Descriptor("", blob, size), diff_id)
 
 
 def test_the_index_has_all_entries(home, layer):

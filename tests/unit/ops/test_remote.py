@@ -12,6 +12,7 @@ from support.lookers import bring, looker
 from support.registry import TestRegistry, cut, ignore_range, status, wrong_bytes
 
 from layerkit.errors import ArchiveError, IntegrityError, NotFoundError, UnavailableError
+from layerkit.limits import DEFAULT, Limits
 from layerkit.ops.cat import cat
 from layerkit.ops.ls import ls
 
@@ -216,9 +217,9 @@ def test_after_a_failure_the_next_question_starts_anew(registry, add, state_root
         assert [entry.path for entry in image.entries(0)] == [b"first", b"middle", b"last"]
 
 
-def wholly(root, name):
+def wholly(root, name, limits=DEFAULT):
     """The paths in the root of an image, which takes all layers."""
-    with looker(root) as found:
+    with looker(root, bounds=limits) as found:
         return [row.name for listing in ls(found.find(name), b"/") for row in listing.rows]
 
 
@@ -285,13 +286,24 @@ def test_a_layer_that_cannot_be_merged_is_refused(registry, add, state_root):
         wholly(state_root, name)
 
 
-def test_an_unpacked_layer_has_a_limit(registry, add, state_root, monkeypatch):
-    """A layer that goes on and on is given up, as in a pull."""
-    monkeypatch.setattr("layerkit.ops.remote.SIZE_LIMIT", 10_000)
-    name, _ = add(tars.archive(tars.file("x", bytes(20_000))))
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"layer_size": 10_000}, "more than 10000 bytes unpacked"),
+        ({"expansion": 2, "expansion_from": 0}, "unpack to more than 2 times"),
+        ({"entries": 1}, "more than 1 entries"),
+        ({"implied_folders": 1}, "more than 1 folders that only paths name"),
+    ],
+    ids=lambda each: next(iter(each)) if isinstance(each, dict) else "",
+)
+def test_a_layer_has_limits(registry, add, state_root, limits, error):
+    """CZ-20: a layer that goes on and on is given up as in a pull, and the limit's key is told."""
+    name, _ = add(tars.archive(tars.file("x", bytes(20_000)), tars.file("a/b/y")))
 
-    with pytest.raises(IntegrityError, match="more than 10000 bytes unpacked"):
-        wholly(state_root, name)
+    with pytest.raises(ArchiveError, match=f"^bad layer .* ?{error}") as caught:
+        wholly(state_root, name, Limits(**limits))
+
+    assert f"{next(iter(limits))} in [limits]" in caught.value.hint
 
 
 def test_a_cut_file_is_an_error(registry, add, state_root):

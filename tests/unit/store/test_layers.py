@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import stat
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,18 @@ from support.processes import NOBODY, child, kill_myself, outcome, until
 
 from layerkit import digest as digests
 from layerkit.digest import DiffID
-from layerkit.errors import IntegrityError, NotFoundError, StoreFullError
-from layerkit.store import layers as module
+from layerkit.errors import ArchiveError, IntegrityError, NotFoundError, StoreFullError
+from layerkit.limits import Limits
+from layerkit.store import files
 from layerkit.store.layers import LayerStore
 
 TAR = random.Random(8).randbytes(3_000_000)
 DIFF_ID = DiffID(digests.of_bytes(TAR))
 
 
-def write(layers, tar=TAR, toc=b"index"):
+def write(layers, tar=TAR, toc=b"index", blob_size=None):
     """Bring the layer in."""
-    with layers.ingest(DIFF_ID) as transaction:
+    with layers.ingest(DIFF_ID, blob_size=blob_size) as transaction:
         transaction.write(tar[:1000])
         transaction.write(tar[1000:])
         transaction.finish()
@@ -101,14 +103,23 @@ def test_bytes_can_be_read_back_on_the_way_in(layers):
         assert transaction.read_at(len(TAR), 10) == b""
 
 
-def test_a_layer_without_an_end_is_stopped(layers, root, monkeypatch):
-    """A bomb that unpacks to more than a layer may have is refused while it is written."""
-    monkeypatch.setattr(module, "SIZE_LIMIT", 10_000)
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        (Limits(layer_size=10_000), "more than 10000 bytes"),
+        (Limits(expansion=9, expansion_from=0), "1000 bytes that unpack to more than 9 times"),
+    ],
+    ids=["layer_size", "expansion"],
+)
+def test_a_layer_without_an_end_is_stopped(root, limits, error):
+    """CZ-20: a bomb that unpacks to more than a layer may have is refused while it is written."""
+    layers = LayerStore(root, limits)
 
-    with pytest.raises(IntegrityError, match="more than 10000 bytes"):
-        write(layers)
+    with pytest.raises(ArchiveError, match=error):
+        write(layers, blob_size=1000)
 
     assert_nothing(root)
+    assert list((root / "ingest").iterdir()) == []
 
 
 WHEN = [
@@ -223,3 +234,22 @@ def test_a_full_disk_leaves_nothing(tmp_path):
         (place / "filler").unlink()
         write(layers)
         assert_whole(place)
+
+
+@pytest.mark.root
+def test_room_is_kept_free(tmp_path):
+    """A large layer stops before the disk is full, and gives back what it took."""
+    with disks.small_ext4(tmp_path, 64 << 20) as place:
+        (place / "ingest").mkdir()
+        layers = LayerStore(place, Limits(keep_free=30 << 20))
+        free = os.statvfs(place).f_bavail
+
+        with layers.ingest(DIFF_ID) as transaction:
+            message = rf"no room to unpack: \d+ bytes are free, wanted {(30 << 20) + files.LOOK}$"
+            with pytest.raises(StoreFullError, match=message):
+                any(map(transaction.write, repeat(bytes(1 << 20))))
+            left = os.statvfs(place)
+
+        assert left.f_bavail * left.f_frsize >= 30 << 20
+        assert os.statvfs(place).f_bavail == free
+        assert_nothing(place)
