@@ -417,6 +417,20 @@ SYMLINKS = [
         file("s/4"),
         tree="d/\n d/1 = x\n e/ @0\n e/2 = x\n s/ @0\n s/4 = x",
     ),
+    alone(
+        "a way through nothing leads elsewhere when a symlink comes there",
+        symlink("s", "/d/e/.."),
+        symlink("s/e", "/x/y"),
+        file("s/f"),
+        tree="s -> /d/e/..\n d/ @0\n d/e -> /x/y\n x/ @0\n x/f = x",
+    ),
+    alone(
+        "a way through nothing is a loop when a symlink to itself comes there",
+        symlink("s", "/d/e/.."),
+        symlink("s/e", "e"),
+        file("s/f"),
+        error="too many symlinks on the way",
+    ),
 ]
 
 NAMES = [
