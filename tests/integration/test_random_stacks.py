@@ -7,6 +7,7 @@ smallest stack that is still wrong.
 from __future__ import annotations
 
 import os
+import traceback
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -112,7 +113,12 @@ def compare(numbers, kernel):
 
 def check(number, layers, ways):
     """Fail if there is something wrong with a stack."""
-    if ways(layers):
+    try:
+        is_wrong = ways(layers)
+    except Exception as error:
+        error.add_note(f"stack {number}")
+        raise
+    if is_wrong:
         small = random_stacks.smallest(layers, ways)
         lines = "\n".join(f"  {layer}" for layer in small)
         pytest.fail(f"stack {number}: {ways(small)}\n{lines}")
@@ -126,6 +132,9 @@ def in_own_namespace(folder: Path, report: Path, numbers) -> None:
         compare(numbers, Kernel(folder))
     except pytest.fail.Exception as error:
         report.write_text(str(error))
+    except Exception:
+        report.write_text(traceback.format_exc())
+        raise
 
 
 @pytest.mark.timeout(1800)
