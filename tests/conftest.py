@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import hypothesis
 import pytest
+from support import cases
 from support.leaks import left_behind
 
 if TYPE_CHECKING:
@@ -32,6 +33,22 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Let property tests try as many examples as the run has time for."""
     hypothesis.settings.load_profile("long" if config.getoption("--long") else "short")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc):
+    """Put the cases that a docstring begins with into the names of its tests."""
+    documented = (metafunc.function, metafunc.cls)
+    found = [case for each in documented for case in cases.of_docstring(each.__doc__ or "")]
+    if found:
+        metafunc.fixturenames.append("case_of_docstring")
+        metafunc.parametrize("case_of_docstring", [None], ids=[" ".join(found)])
+
+
+def pytest_itemcollected(item):
+    """Let `-k cases` choose every test whose name holds a case, such as `[WH-01]`."""
+    if cases.named(item.name):
+        item.extra_keyword_matches.add("cases")
 
 
 def pytest_collection_modifyitems(config, items):

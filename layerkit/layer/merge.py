@@ -145,7 +145,7 @@ class _Upper:
             siblings[name] = self._directory(entry, old)
         else:
             siblings[name] = Node(entry, self._layer)
-        if old is not None and old is not siblings[name] and old.kind in _ON_THE_WAY:
+        if siblings[name] is not old and _leads(siblings[name], old):
             self._folders.clear()
 
     def _directory(self, entry: Entry, old: Node | None) -> Node:
@@ -227,6 +227,14 @@ class _Upper:
 
     def _copy(self, folder: Node) -> Node:
         return Node(folder.entry, self._layer, dict(inside(folder)))
+
+
+def _leads(new: Node, old: Node | None) -> bool:
+    """Whether a known way may be another one, now that `new` stands in the place of `old`.
+
+    A symlink matters even where nothing was: a way goes on behind what is not there, as in `no/..`.
+    """
+    return new.kind is Kind.SYMLINK or (old is not None and old.kind in _ON_THE_WAY)
 
 
 def _by_folder(marks: Iterable[Entry]) -> dict[bytes, set[bytes | None]]:

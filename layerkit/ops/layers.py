@@ -55,7 +55,8 @@ def _naming(blob: BlobDigest) -> Iterator[None]:
 
 
 def _verify(store: Store, diff_id: DiffID, chunks: Iterable[bytes]) -> None:
-    size = _size(store.layers.tar(diff_id))
+    with files.guarded("read layer"):
+        size = store.layers.tar(diff_id).stat().st_size
     verifier = digests.Verifier(f"layer {diff_id} (unpacked)", diff_id, size)
     for chunk in chunks:
         verifier.update(chunk)

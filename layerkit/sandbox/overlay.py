@@ -41,7 +41,10 @@ class _Folders:
 
 
 def mount_overlay(overlay: OverlayMount, target: Path) -> None:
-    """Mount `overlay` on the folder `target`, which may be one of its own. Raises `OSError`."""
+    """Mount `overlay` on the folder `target`, which may be one of its own. Raises `OSError`.
+
+    Device files in it cannot be opened: those of an image may be any disk of the host.
+    """
     with contextlib.ExitStack() as stack:
 
         def opened(path: Path) -> str:
@@ -87,7 +90,7 @@ def _detached(folders: _Folders, *, volatile: bool) -> int:
             linux.fsconfig(context, key, value)
         if volatile:
             linux.fsconfig(context, "volatile")
-        return linux.fscreate(context)
+        return linux.fscreate(context, linux.MOUNT_ATTR_NODEV)
     finally:
         os.close(context)
 
@@ -95,7 +98,7 @@ def _detached(folders: _Folders, *, volatile: bool) -> int:
 def _mount_by_string(folders: _Folders, *, volatile: bool) -> None:
     options = [("lowerdir", ":".join(folders.lowers)), *_writable(folders), *_OPTIONS]
     data = ",".join(f"{key}={value}" for key, value in options) + ",volatile" * volatile
-    linux.mount("overlay", folders.target, "overlay", 0, data)
+    linux.mount("overlay", folders.target, "overlay", linux.MS_NODEV, data)
 
 
 def _writable(folders: _Folders) -> tuple[tuple[str, str], ...]:

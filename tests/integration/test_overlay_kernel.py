@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from support import layer_cases, stacks
-from support.listing import entries_of, wanted
+from support import layer_cases, stacks, tar_cases, tars
+from support.listing import entries_of, merged, scan_of, wanted
 from support.trees import differences, scan
 
 from layerkit import digest, linux
@@ -72,6 +72,10 @@ class Unpacked:
         finally:
             linux.umount2(str(self.folder / "view"), linux.MNT_DETACH)
 
+    def forget(self, number):
+        """Remove the directory of one layer, so that it is written last."""
+        self._views.remove(self._chains[number])
+
     def outside(self):
         """All that no layer may touch."""
         links = {path.name: path.stat().st_nlink for path in (self.folder / "sentinel").iterdir()}
@@ -93,6 +97,51 @@ def test_the_view_is_the_flat_tree(case, tmp_path):
     assert differences(wanted(case.tree), flat) == []
     assert differences(flat, shown) == []
     assert unpacked.outside() == before
+
+
+NOT_FOR_DISKS = {
+    "MD-19": "the time is one that ext4 has no room for",
+    "XA-17": "the ACL is none that the kernel takes",
+}
+"""Archives that a file system cannot show as they are, each with the reason."""
+DIALECTS = {name: rows for name, (rows, _) in tar_cases.READ.items() if name not in NOT_FOR_DISKS}
+
+
+@pytest.mark.parametrize("entries", DIALECTS.values(), ids=DIALECTS)
+def test_every_dialect_shows_one_tree(entries, tmp_path):
+    """INV-1, INV-2: what was written by another program in another time looks the same in both."""
+    base = tars.archive(*map(tars.file, ("a", "b", "t")), end=b"")
+    layer = tars.archive(*entries, tar_cases.Z)
+    layers = [base + tars.END, layer]
+    unpacked = Unpacked(tmp_path, map(entries_of, layers), layers)
+    before = unpacked.outside()
+
+    flat, shown = unpacked.flat(), unpacked.shown()
+
+    assert differences(scan_of(merged(layers), layers), flat) == []
+    assert differences(flat, shown) == []
+    assert unpacked.outside() == before
+
+
+def test_times_beyond_the_file_systems_are_its_latest(tmp_path):
+    """MD-19: a file of the year 2514 is written, with the same time in both."""
+    layer = tars.archive(tars.file("f", mtime=2**34), tars.directory("d", mtime=2**34))
+    unpacked = Unpacked(tmp_path, [entries_of(layer)], [layer])
+
+    flat, shown = unpacked.flat(), unpacked.shown()
+
+    assert differences(flat, shown) == []
+    assert flat[b"f"].mtime > 2**32 * 10**9
+
+
+def test_a_layer_that_was_written_before_those_below_it(tmp_path):
+    """WH-39: its whiteouts hide, in whatever order the directories of a stack are finished."""
+    layers = [layer_cases.B1, tars.archive(tars.whiteout("d/a"), tars.whiteout("d/s"))]
+    unpacked = Unpacked(tmp_path, map(entries_of, layers), layers)
+    unpacked.shown()
+    unpacked.forget(0)
+
+    assert sorted(unpacked.shown()) == [b"", b"d", b"top"]
 
 
 @pytest.mark.timeout(3600)

@@ -305,7 +305,7 @@ class TestProcess:
         assert out == "/a/b/c\n" + "755 0\n" * 3
 
     def test_workdir_through_a_link_stays_inside(self, box, layer, tmp_path):
-        """A link in the working directory's path means the container's file of that name."""
+        """SE-16: a link in the working directory's path means the container's file of that name."""
         outside = tmp_path / "outside"
         outside.mkdir()
         (layer / "link").symlink_to(outside)
@@ -346,7 +346,7 @@ class TestProcess:
         assert names == ["0", "1", "2", "3"]  # 3 is the folder that ls reads
 
     def test_the_image_cannot_execute_python(self, box, layer):
-        """A script run by /proc/self/exe does not run the host's interpreter (CVE-2019-5736)."""
+        """SE-14: a script run by /proc/self/exe does not run the host's interpreter (CVE-2019-5736)."""
         script(layer, "evil", "#!/proc/self/exe\nimport os\n")
 
         assert box.run("/evil").status == ExitStatus(126)
@@ -611,7 +611,7 @@ class TestHostileImages:
         assert not (box.upper / "dev").exists()
 
     def test_etc_that_leads_out_stays_inside(self, tmp_path, image, layer, victim):
-        """Bind targets and user files are looked up in the root, through whatever link."""
+        """SE-12, SE-16: bind targets and user files are looked up in the root, through whatever link."""
         (victim / "passwd").write_text("app:x:1:1::/:\n")
         (victim / "hosts").write_text("of the host")
         evil = tmp_path / "evil"
@@ -633,13 +633,34 @@ class TestHostileImages:
         assert (victim / "hosts").read_text() == "of the host"
 
     def test_a_fifo_for_users_does_not_hang(self, tmp_path, image, layer):
-        """A passwd that never ends its opening is refused."""
+        """SE-12: a passwd that never ends its opening is refused."""
         init = boxes.init_layer(tmp_path / "init")
         (layer / "etc").mkdir()
         os.mkfifo(layer / "etc/passwd")
 
         with pytest.raises(SandboxError, match="/etc/passwd of the container: it is not a regular"):
             boxes.Box(tmp_path, init, layer, image).run("true", user="app")
+
+    def test_device_files_of_an_image_are_only_names(self, box, layer):
+        """DV-11: what an image has as a device, be it a disk of the host, cannot be opened."""
+        os.mknod(layer / "null", 0o20666, os.makedev(1, 3))
+
+        done = box.run("sh", "-c", "ls /null && cat /null")
+
+        assert (done.status, done.out) == (ExitStatus(1), b"/null\n")
+        assert b"Permission denied" in done.err
+
+    def test_helpers_of_an_image_are_not_used(self, box, layer):
+        """SE-14: its libraries, modules and programs run for nobody but the user's command."""
+        for name in ("unpigz", "xz", "gzip", "newuidmap", "python3", "mount"):
+            script(layer, f"usr/bin/{name}", "#!/bin/sh\necho ran >/ran\n")
+        for name in ("libnss_files.so.2", "libc.so.6"):
+            script(layer, f"lib/x86_64-linux-gnu/{name}", "no library")
+        for name in ("encodings/__init__.py", "pwd.py", "os.py"):
+            script(layer, name, "raise SystemExit('imported')\n")
+
+        assert box.run("id", "-un", user="app", workdir="/").text == "app\n"
+        assert not (box.upper / "ran").exists()
 
     def test_a_redirect_in_a_layer_is_not_followed(self, box, layer):
         """Overlay attributes that a layer brings along do not show other files (OV-15)."""

@@ -105,7 +105,7 @@ def mapped(each):
 
 
 def test_owners_are_recorded(home):
-    """Modes, times, xattrs and closed folders are as in the image; owners are in an xattr."""
+    """MD-24, MD-10: modes, times, xattrs and closed folders are as in the image; owners are in an xattr."""
     told, found = unpacked(home, image())
 
     assert told == "note: 4 owners only recorded, in user.rootlesscontainers\n"
@@ -113,7 +113,7 @@ def test_owners_are_recorded(home):
 
 
 def test_what_cannot_be_kept_is_told_in_one_line(home):
-    """Devices and privileged xattrs are left out, each kind counted once for all files."""
+    """MD-24, DV-02, XA-06: devices and privileged xattrs are left out, each kind counted once for all files."""
     lost = archive(*LOST, *(fifo(f"p{number}", uid=7) for number in range(5)))
 
     told, found = unpacked(home, lost)
@@ -175,7 +175,7 @@ class TestSubordinateIds:
     """With subordinate ids, owners are real."""
 
     def test_owners_are_mapped(self, home):
-        """The user has root's files, and a subordinate id each other owner's."""
+        """MD-25: the user has root's files, and a subordinate id each other owner's."""
         told, found = unpacked(home, image(), subordinate=True)
 
         assert told == ""
@@ -196,7 +196,7 @@ class TestSubordinateIds:
         assert int.from_bytes(value[20:], "little") == USER
 
     def test_an_owner_without_a_subordinate_id_is_recorded(self, home):
-        """Ids beyond the last one that is mapped are written down."""
+        """MD-25: ids beyond the last one that is mapped are written down."""
         tar = archive(file("last", uid=COUNT, gid=COUNT), file("next", uid=COUNT + 1))
 
         told, found = unpacked(home, tar, subordinate=True)
@@ -207,7 +207,7 @@ class TestSubordinateIds:
         assert dict(found[b"next"].xattrs) == {XATTR: bytes.fromhex("0881800410ffffffff0f")}
 
     def test_devices_are_left_out(self, home):
-        """Root of a namespace makes no devices, and is told so."""
+        """DV-02: root of a namespace makes no devices, and is told so."""
         told, found = unpacked(home, archive(*LOST), subordinate=True)
 
         assert told == f"note: {NOT_KEPT}: 2 device files, 1 extended attribute\n"

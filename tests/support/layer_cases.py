@@ -150,6 +150,22 @@ WHITEOUTS = [
         (archive(file(".bay/x"), file(".baz")), archive(whiteout(".bay"), whiteout(".baz"))),
         "",
     ),
+    Case(
+        "WH-24 layer by layer",
+        (
+            archive(
+                file(".baz"),
+                directory("bar/"),
+                file("bar/bax"),
+                directory("bar/bay/"),
+                file("foo"),
+            ),
+            archive(whiteout("bar/bax")),
+            archive(file(".bay"), directory("bar/"), whiteout(".baz"), whiteout("foo")),
+            archive(whiteout(".bay"), file(".baz/x")),
+        ),
+        "bar/\n bar/bay/\n .baz/ @0\n .baz/x = x",
+    ),
     on_b1("WH-26 directory", directory(".wh.d/"), file("z"), tree="top = x\n z = x"),
     on_b1("WH-26 symlink", symlink(".wh.d", "zzz"), file("z"), tree="top = x\n z = x"),
     on_b1(
@@ -417,6 +433,20 @@ SYMLINKS = [
         file("s/4"),
         tree="d/\n d/1 = x\n e/ @0\n e/2 = x\n s/ @0\n s/4 = x",
     ),
+    alone(
+        "a way through nothing leads elsewhere when a symlink comes there",
+        symlink("s", "/d/e/.."),
+        symlink("s/e", "/x/y"),
+        file("s/f"),
+        tree="s -> /d/e/..\n d/ @0\n d/e -> /x/y\n x/ @0\n x/f = x",
+    ),
+    alone(
+        "a way through nothing is a loop when a symlink to itself comes there",
+        symlink("s", "/d/e/.."),
+        symlink("s/e", "e"),
+        file("s/f"),
+        error="too many symlinks on the way",
+    ),
 ]
 
 NAMES = [
@@ -641,7 +671,46 @@ METADATA = [
         ),
         "d/ user.b=2\n d/x = x\n d/y = x",
     ),
+    alone(
+        "XA-15",
+        file(
+            "u",
+            pax={
+                "SCHILY.xattr.user.rootlesscontainers": "\x08\x07",
+                "SCHILY.xattr.user.containers.override_stat": "0:0:4755",
+                "SCHILY.xattr.user.k": "v",
+            },
+        ),
+        tree="u = x user.k=v",
+    ),
     on_b1("DV-03", character("top", 0, 0), error="character device 0:0"),
+    alone(
+        "PY-11 what tarfile's filters strip, refuse or rewrite",
+        file("su", mode=0o6755, uid=7, gid=8),
+        symlink("abs", "/etc/passwd", uid=7),
+        symlink("up", "../../x"),
+        character("null", 1, 3, mode=0o666),
+        directory("d/", 0o1777, gid=8),
+        tree="su = x 06755 7:8\n abs -> /etc/passwd 7:0\n up -> ../../x\n null c 1:3 0666\n d/ 01777 0:8",
+    ),
+    alone(
+        "PY-14 mode and xattrs of a symlink are not its target's",
+        file("t", mode=0o600, pax={"SCHILY.xattr.trusted.k": "of the file"}),
+        symlink("s", "t", mode=0o777, uid=5, pax={"SCHILY.xattr.trusted.k": "of the link"}),
+        tree="t = x 0600 'trusted.k=of the file'\n s -> t 5:0 'trusted.k=of the link'",
+    ),
+    alone(
+        "PY-15 what charliecloud leaves out",
+        file(".gitignore"),
+        directory(".git/"),
+        directory("dev/"),
+        block("dev/sda", 8, 0, mode=0o660, gid=6),
+        fifo("dev/initctl", mode=0o600),
+        file("ping", mode=0o4755, uid=100, gid=101),
+        symlink("sh", "/bin/busybox"),
+        tree=".gitignore = x\n .git/\n dev/\n dev/sda b 8:0 0660 0:6\n dev/initctl | 0600\n"
+        "ping = x 04755 100:101\n sh -> /bin/busybox",
+    ),
     Case("no layers", (), ""),
     Case("empty layers", (archive(), B1, archive()), "d/\n d/a = x\n d/s/\n d/s/f = x\n top = x"),
 ]

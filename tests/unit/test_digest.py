@@ -66,7 +66,7 @@ def test_a_digest_is_read_and_printed_back(text, algorithm):
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 def test_what_is_no_digest_is_refused(text):
-    """What the grammar does not allow raises `ValueError`, so it never becomes part of a path."""
+    """SE-18: what the grammar does not allow raises `ValueError`, so it never becomes part of a path."""
     with pytest.raises(ValueError, match="invalid digest"):
         digests.parse(text)
 

@@ -125,7 +125,7 @@ BAD_DOCUMENTS = {
     "DG-20-twice": raw(manifest())[:-1] + b',"layers":[]}',
     "DG-20-twice-inside": raw(manifest()).replace(b'"size": 7', b'"size": 7, "size": 8'),
     "DG-20-case": raw(manifest()).replace(b"layers", b"Layers"),
-    "DG-20-deep": DEEP,
+    "DG-20-SE-26-deep": DEEP,
     "DG-20-deep-objects": b'{"schemaVersion":2,"x":' + b'{"a":' * 100_000,
     "DG-20-NaN": raw(manifest(x=float("nan"))),
     "DG-20-Infinity": raw(manifest(x=float("-inf"))),

@@ -247,7 +247,7 @@ def test_what_is_shared_is_not_looked_into():
 
 
 def test_deep_trees_need_no_deep_stack():
-    """A change 1,500 folders down is found, with all that hold it."""
+    """NM-12: a change 1,500 folders down is found, with all that hold it."""
     path = b"/".join([b"n"] * 1500)
     before = merge.apply(empty(), [Entry(path + b"/f", Kind.FILE)], 0)
     after = merge.apply(before, [Entry(path + b"/f", Kind.FILE, mode=0o600)], 1)

@@ -59,7 +59,7 @@ GOOD = {
     "gzip": (gz(TAR), TAR),
     "gzip stored": (gzip.compress(TAR, 0, mtime=0), TAR),
     "CZ-02 zeros behind": (gz(TAR) + bytes(100), TAR),
-    "CZ-05 two members": (gz(TAR) + gz(MORE), TAR + MORE),
+    "CZ-05 PY-12 two members": (gz(TAR) + gz(MORE), TAR + MORE),
     "CZ-08 zeros between": (gz(TAR) + bytes(10) + gz(MORE), TAR + MORE),
     "an empty member between": (gz(TAR) + gz(b"") + gz(MORE), TAR + MORE),
     "many members": (b"".join(gz(TAR[at : at + 7]) for at in range(0, len(TAR), 7)), TAR),
@@ -100,7 +100,7 @@ def test_streams_are_known_by_their_first_bytes(blob, tar):
 @pytest.mark.parametrize("size", [1, 2, 5, 511, 513, 2048])
 @pytest.mark.parametrize(("blob", "tar"), GOOD.values(), ids=GOOD)
 def test_chunks_of_one_size_make_no_difference(blob, tar, size):
-    """Also where each byte comes alone, the output is the same."""
+    """TE-13: also where each byte comes alone, the output is the same."""
     assert inflated(blob, size) == tar
 
 
@@ -123,9 +123,9 @@ def test_output_of_just_a_full_chunk_is_whole(beyond):
 
 
 BAD = {
-    "CZ-03 junk behind gzip": (gz(TAR) + b"junkjunk", "damaged gzip stream"),
+    "CZ-03 PY-12 junk behind gzip": (gz(TAR) + b"junkjunk", "damaged gzip stream"),
     "zstd behind gzip": (gz(TAR) + zst(TAR), "damaged gzip stream"),
-    "CZ-04 gzip cut": (gz(TAR)[:-12], "the gzip stream is cut off"),
+    "CZ-04 PY-12 gzip cut": (gz(TAR)[:-12], "the gzip stream is cut off"),
     "TE-15 gzip cut before its trailer": (gz(TAR)[:-8], "the gzip stream is cut off"),
     "TE-15 gzip cut in its trailer": (gz(TAR)[:-1], "the gzip stream is cut off"),
     "CZ-04 gzip header alone": (gz(TAR)[:10], "the gzip stream is cut off"),

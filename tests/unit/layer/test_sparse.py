@@ -159,7 +159,9 @@ def test_sparse_files_are_whole(entry, data):
         pytest.param(pax_1_0(b"x\n"), "invalid PAX sparse count", id="1.0 no number"),
         pytest.param(pax_1_0(b"-1\n"), "sparse map of more than", id="1.0 negative count"),
         pytest.param(pax_1_0(b"9" * 400), "a line without end", id="1.0 without lines"),
-        pytest.param(pax_1_0(b"999999999\n"), "sparse map of more than", id="TF-35 a huge count"),
+        pytest.param(
+            pax_1_0(b"999999999\n"), "sparse map of more than", id="TF-35 SE-24 a huge count"
+        ),
         pytest.param(
             pax_1_0(b"0\n", b"", **{"GNU.sparse.realsize": ""}), "a file of -1", id="1.0 no size"
         ),

@@ -125,7 +125,7 @@ def test_a_plain_root_is_not_in_it(home, tmp_path):
 
 
 def test_the_same_tree_gives_the_same_bytes(home, container):
-    """Two exports are equal."""
+    """CZ-22: two exports are equal."""
     assert exported(home) == exported(home)
 
 

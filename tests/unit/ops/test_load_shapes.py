@@ -221,7 +221,7 @@ def test_the_name_in_a_layout(loaded, fields, name):
     "name", ["../../x", "a/Upper:1", "a b", "x:\x1b[2J", f"app@sha256:{'0' * 64}", "v1+build"]
 )
 def test_what_is_no_name_is_none(loaded, home, name):
-    """An image whose name is none, or a lie about its digest, is loaded without it, and told so."""
+    """DG-27, SE-17: an image whose name is none, or a lie, is loaded without it, and told so."""
     assert loaded(archives.oci((APP, named(name)))) == [("OCI archive", None, APP.id)]
     assert len(loaded.warnings) == 1
     assert "without its name" in loaded.warnings[0]

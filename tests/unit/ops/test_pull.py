@@ -302,7 +302,7 @@ def test_two_tags_of_one_image(home, registry, fetch):
 
 
 def test_a_tag_that_moved_leaves_its_image_without_a_name(home, registry, fetch):
-    """The name points to the new image, the old one is listed as docker lists it."""
+    """DG-28: the name points to the new image, the old one is listed as docker lists it."""
     old = registry.add_image("app", "1", [LOW])
     fetch()
     new = registry.add_image("app", "1", [HIGH])
@@ -541,7 +541,7 @@ def test_one_broken_layer_keeps_the_sound_ones(home, registry, fetch):
 
 
 def test_a_wrong_diff_id_is_refused_whatever_is_here_already(home, registry, fetch):
-    """D26: that blob and layer are both in the store does not mean they belong together."""
+    """DG-03, DG-28, D26: that blob and layer are both in the store does not mean they belong together."""
     registry.add_image("app", "both", [LOW, HIGH])
     fetch("app:both")
     wrong_diff_id(registry)
@@ -553,7 +553,7 @@ def test_a_wrong_diff_id_is_refused_whatever_is_here_already(home, registry, fet
 
 
 def test_a_layer_under_another_compression_is_checked(home, registry, fetch):
-    """The same layer as another blob is fetched and checked against the layer that is here."""
+    """DG-03, DG-28: the same layer as another blob is fetched and checked against the layer that is here."""
     registry.add_image("app", "gzip", [LOW])
     registry.add_image("app", "zstd", [LOW], compression="zstd")
 
@@ -686,7 +686,7 @@ def test_after_kill_9_the_next_pull_goes_on(home, registry, fetch):
 
 
 def test_two_processes_pull_one_image(home, registry):
-    """K07: each blob is transferred once, and both end well."""
+    """DG-26, K07: each blob is transferred once, and both end well."""
     added = registry.add_image("app", "1", [LARGE, LOW, HIGH], compression="")
     name = f"{registry.host}/app:1"
 

@@ -123,7 +123,7 @@ def test_a_docker_archive_has_plain_layers(home, images):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_two_saves_are_equal(home, images, form):
-    """No time, no owner, no order of the moment is in the bytes."""
+    """CZ-22: no time, no owner, no order of the moment is in the bytes."""
     archive = saved(home, "app", "localhost:5000/small", form=form)
 
     assert saved(home, "app", "localhost:5000/small", form=form) == archive

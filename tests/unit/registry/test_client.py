@@ -173,7 +173,7 @@ def test_a_wrong_size_is_refused(client, app, image, difference):
 
 
 def test_endless_documents_are_not_read(registry, client, app, image):
-    """No document is read further than four MiB, and a longer one is not even asked for."""
+    """SE-25: no document is read further than four MiB, and a longer one is not even asked for."""
     registry.fault("manifests", more_bytes(b" " * oci.DOCUMENT_LIMIT))
 
     with pytest.raises(DocumentError, match="more than 4194304 bytes"):
@@ -422,7 +422,7 @@ def test_a_chunked_body_is_counted(registry, client, app, blob):
 
 
 def test_more_bytes_than_promised(registry, client, app, blob):
-    """A body that goes on behind the promised size is refused there."""
+    """SE-25, DG-06: a body that goes on behind the promised size is refused there."""
     registry.fault(
         "blobs", lambda request, serve: chunked(request, lambda r: more_bytes()(r, serve))
     )
@@ -436,7 +436,7 @@ def test_more_bytes_than_promised(registry, client, app, blob):
 
 @pytest.mark.parametrize("difference", [-1, 1])
 def test_another_length_is_refused_before_reading(client, app, blob, difference):
-    """A blob that has another size than its descriptor says is refused at once."""
+    """SE-25: a blob that has another size than its descriptor says is refused at once."""
     promised = replace(blob, size=blob.size + difference)
 
     with pytest.raises(IntegrityError, match=f"has 3000000 bytes, wanted {promised.size}"):

@@ -109,7 +109,7 @@ def test_another_name_of_the_same_host_is_another_origin(transport, registry):
 
 
 def test_a_redirect_ends(transport, registry):
-    """Ten redirects are followed, not an eleventh."""
+    """SE-25: ten redirects are followed, not an eleventh."""
     registry.fault("/", status(302, Location="/again"))
 
     with pytest.raises(RegistryError, match=f"registry {registry.host} redirects more than 10"):
@@ -248,7 +248,7 @@ def test_no_answer(transport, registry):
 
 
 def test_silence_is_no_answer(hasty):
-    """A server that accepts and says nothing is given up after the read limit."""
+    """SE-25: a server that accepts and says nothing is given up after the read limit."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
 
@@ -314,7 +314,7 @@ def test_a_body_that_breaks_off_is_told(hasty, registry, fault, reason):
 
 
 def test_reading_stops_behind_the_limit(transport, registry):
-    """Of a long body no more than asked for is read."""
+    """SE-25: of a long body no more than asked for is read."""
     descriptor = registry.add_blob("a", bytes(100_000))
 
     with transport.get(f"{registry.url}/v2/a/blobs/{descriptor.digest}", {}) as answer:

@@ -123,7 +123,7 @@ def root(tmp_path):
 
 
 def test_an_absolute_link_stays_inside(tmp_path, root):
-    """A link to an absolute path means that path of the container, as on NixOS-like images."""
+    """SE-12: a link to an absolute path means that path of the container, as on NixOS-like images."""
     (tmp_path / "store").mkdir()
     (tmp_path / "store/passwd").write_bytes(b"inside")
     (tmp_path / "passwd").symlink_to("/store/passwd")
@@ -139,7 +139,7 @@ def test_a_missing_file_is_empty(tmp_path, root):
 
 
 def test_a_fifo_does_not_hang_the_start(tmp_path, root):
-    """What is no regular file is refused without being opened."""
+    """SE-12: what is no regular file is refused without being opened."""
     os.mkfifo(tmp_path / "passwd")
 
     with pytest.raises(SandboxError, match="not a regular file"):
@@ -147,7 +147,7 @@ def test_a_fifo_does_not_hang_the_start(tmp_path, root):
 
 
 def test_an_endless_file_is_refused(tmp_path, root):
-    """A file may have one MiB, not a byte more."""
+    """SE-12: a file may have one MiB, not a byte more."""
     (tmp_path / "passwd").write_bytes(b"\n" * FILE_LIMIT)
     (tmp_path / "group").write_bytes(b"\n" * (FILE_LIMIT + 1))
 

@@ -220,7 +220,7 @@ def test_many_names_of_one_file(tmp_path):
 
 @pytest.mark.root
 def test_more_names_than_the_file_system_takes_is_an_error(tmp_path):
-    """ext4 has 65,000; the error says what the matter is."""
+    """HL-20: ext4 has 65,000; the error says what the matter is."""
     entries = [Entry(b"f", Kind.FILE)]
     entries += [Entry(b"h%d" % number, Kind.HARDLINK, link=b"f") for number in range(65_000)]
     tree = merge.apply(empty(), entries, 0)

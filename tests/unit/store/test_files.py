@@ -90,7 +90,7 @@ def test_a_tree_is_removed_with_all_in_it(tmp_path, scratch):
 
 @pytest.mark.root
 def test_a_tree_with_closed_directories_is_removed_by_its_owner(tmp_path, scratch):
-    """Modes inside do not keep a user without privileges from removing a tree of his."""
+    """PY-13: modes inside do not keep a user without privileges from removing a tree of his."""
 
     def work():
         make_tree(Path("tree"))
@@ -108,7 +108,7 @@ def test_a_tree_with_closed_directories_is_removed_by_its_owner(tmp_path, scratc
     "name", ["n", "n" * 255], ids=["1,500-levels", "path-longer-than-linux-takes"]
 )
 def test_a_tree_deeper_than_recursion_goes_is_removed(tmp_path, scratch, name):
-    """A container can nest directories deeper than Python recurses and than a path can say."""
+    """PY-13, NM-12: a container can nest directories deeper than Python recurses and than a path can say."""
     top = tmp_path / "tree"
     top.mkdir()
     folder = os.open(top, os.O_RDONLY)

@@ -1,0 +1,60 @@
+"""The cases of layers by id, and where a test says which it stands for.
+
+A case is a rule that some tool got wrong once: an archive, a document or an attack, and what must
+come of it. A test names its cases in the id of its row (`[WH-01]`) or at the beginning of its
+docstring (`WH-18, WH-20: no directory …`), which `conftest` puts into the test's name as well. So
+`pytest -k cases` runs them all, and `pytest -k WH-01` runs one.
+"""
+
+from __future__ import annotations
+
+import re
+
+KNOWN = (
+    "WH-01", "WH-04", "WH-06", "WH-08", "WH-09", "WH-10", "WH-11", "WH-12", "WH-13", "WH-14",
+    "WH-15", "WH-16", "WH-17", "WH-18", "WH-19", "WH-20", "WH-21", "WH-23", "WH-24", "WH-26",
+    "WH-27", "WH-28", "WH-29", "WH-30", "WH-31", "WH-32", "WH-33", "WH-35", "WH-36", "WH-37",
+    "WH-39",
+    "TY-01", "TY-03", "TY-05", "TY-06", "TY-07", "TY-08", "TY-10", "TY-11", "TY-12",
+    "SL-02", "SL-03", "SL-06", "SL-07", "SL-10", "SL-11", "SL-12", "SL-13", "SL-15", "SL-16",
+    "SL-17",
+    "NM-03", "NM-04", "NM-05", "NM-06", "NM-10", "NM-11", "NM-12", "NM-13",
+    "HL-01", "HL-02", "HL-03", "HL-06", "HL-07", "HL-08", "HL-09", "HL-10", "HL-11", "HL-12",
+    "HL-15", "HL-16", "HL-17", "HL-19", "HL-20", "HL-21",
+    "MD-01", "MD-02", "MD-04", "MD-06", "MD-07", "MD-08", "MD-10", "MD-13", "MD-15", "MD-18",
+    "MD-19", "MD-20", "MD-22", "MD-23", "MD-24", "MD-25",
+    "DV-02", "DV-03", "DV-04", "DV-06", "DV-07", "DV-08", "DV-09", "DV-10", "DV-11",
+    "XA-01", "XA-04", "XA-05", "XA-06", "XA-07", "XA-09", "XA-10", "XA-11", "XA-12", "XA-13",
+    "XA-14", "XA-15", "XA-17",
+    "TF-01", "TF-05", "TF-06", "TF-07", "TF-10", "TF-11", "TF-12", "TF-13", "TF-14", "TF-15",
+    "TF-16", "TF-17", "TF-18", "TF-19", "TF-20", "TF-22", "TF-23", "TF-24", "TF-27", "TF-28",
+    "TF-29", "TF-30", "TF-31", "TF-32", "TF-33", "TF-34", "TF-35", "TF-36", "TF-37", "TF-38",
+    "TF-40", "TF-41", "TF-42", "TF-43",
+    "TE-01", "TE-02", "TE-03", "TE-04", "TE-05", "TE-06", "TE-07", "TE-08", "TE-09", "TE-10",
+    "TE-11", "TE-12", "TE-13", "TE-14", "TE-15",
+    "CZ-02", "CZ-03", "CZ-04", "CZ-05", "CZ-06", "CZ-07", "CZ-08", "CZ-11", "CZ-12", "CZ-13",
+    "CZ-14", "CZ-15", "CZ-16", "CZ-17", "CZ-18", "CZ-19", "CZ-20", "CZ-21", "CZ-22",
+    "DG-01", "DG-02", "DG-03", "DG-05", "DG-06", "DG-08", "DG-09", "DG-10", "DG-11", "DG-15",
+    "DG-17", "DG-19", "DG-20", "DG-21", "DG-22", "DG-25", "DG-26", "DG-27", "DG-28",
+    "SE-02", "SE-03", "SE-04", "SE-05", "SE-06", "SE-08", "SE-09", "SE-10", "SE-11", "SE-12",
+    "SE-14", "SE-16", "SE-17", "SE-18", "SE-19", "SE-20", "SE-21", "SE-24", "SE-25", "SE-26",
+    "SE-33", "SE-55",
+    "PY-01", "PY-02", "PY-03", "PY-04", "PY-05", "PY-06", "PY-07", "PY-08", "PY-09", "PY-10",
+    "PY-11", "PY-12", "PY-13", "PY-14", "PY-15",
+)  # fmt: skip
+"""Every case; a gap in the numbers means nothing."""
+
+_CASE = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|SE|PY)-[0-9]{2}"
+_NAMED = re.compile(rf"(?<![A-Za-z0-9]){_CASE}(?![0-9])")
+_BEGINNING = re.compile(r"(?:[A-Z]+-?[0-9]+, )*(?:[A-Z]+-?[0-9]+): ")
+
+
+def named(text: str) -> list[str]:
+    """The cases in a test's name."""
+    return _NAMED.findall(text)
+
+
+def of_docstring(text: str) -> list[str]:
+    """The cases that a docstring begins with."""
+    beginning = _BEGINNING.match(text)
+    return named(beginning[0]) if beginning else []

@@ -1,0 +1,76 @@
+"""Every case that is known has a test that says so, and no test speaks of another one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import cases
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def collected():
+    """The names of the tests that `-k cases` chooses."""
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-k", "cases", TESTS]
+    done = subprocess.run(
+        command, check=True, cwd=TESTS.parent, capture_output=True, text=True, timeout=100
+    )
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def test_the_cases_are_each_listed_once():
+    """A case that stands twice in the list would hide that another one was forgotten."""
+    assert len(set(cases.KNOWN)) == len(cases.KNOWN)
+    assert [case for case in cases.KNOWN if cases.named(case) != [case]] == []
+
+
+def test_every_case_has_a_test(collected):
+    """`-k cases` names each of them."""
+    tested = {case for line in collected for case in cases.named(line)}
+
+    assert [case for case in cases.KNOWN if case not in tested] == []
+
+
+def test_every_tested_case_is_known(collected):
+    """A number that is mistyped, or new and not listed, is found."""
+    strange = [line for line in collected if set(cases.named(line)) - set(cases.KNOWN)]
+
+    assert strange == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("test_x[WH-01]", ["WH-01"]),
+        ("test_x[WH-18 WH-20-openat2]", ["WH-18", "WH-20"]),
+        ("test_x[DG-08-digest-path]", ["DG-08"]),
+        ("test_x[UTF-16]", []),
+        ("test_x[WH-1]", []),
+        ("test_x[WH-011]", []),
+        ("test_x[one]", []),
+    ],
+)
+def test_a_name_says_its_cases(text, found):
+    """Two letters that are in use and two digits, anywhere in it."""
+    assert cases.named(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("WH-18: no directory.", ["WH-18"]),
+        ("WH-18, WH-20: no directory.", ["WH-18", "WH-20"]),
+        ("INV-1, WH-20: no directory.", ["WH-20"]),
+        ("D5, D20, XA-15: left out.", ["XA-15"]),
+        ("No directory (WH-18).", []),
+        ("As WH-18: no directory.", []),
+        ("", []),
+    ],
+)
+def test_a_docstring_begins_with_its_cases(text, found):
+    """What stands further behind is only mentioned; ids of other lists are passed over."""
+    assert cases.of_docstring(text) == found
