@@ -124,10 +124,14 @@ def open_remote(
     reference: Reference,
     *,
     platform: Platform,
+    explicit_platform: bool = False,
     observe: Observer,
     comparable: bool = False,
 ) -> RemoteImage:
-    """The image that `reference` names in its registry; manifest and config are read now."""
+    """The image that `reference` names in its registry; manifest and config are read now.
+
+    One for another platform is refused with `explicit_platform`, else `observe` gets a warning.
+    """
 
     def read(descriptor: Descriptor) -> bytes:
         if descriptor.media_type in oci.CONFIG_TYPES:
@@ -139,7 +143,7 @@ def open_remote(
     document = oci.parse_document(raw, found.media_type)
     manifest = documents.choose(document, platform, read, what)
     config = documents.read_config(manifest, read)
-    documents.check_platform(config, platform, what, explicit=False, observe=observe)
+    documents.check_platform(config, platform, what, explicit=explicit_platform, observe=observe)
     source = _Source(client, reference, observe)
     return RemoteImage(what, _layers(source, manifest, config, comparable=comparable))
 
