@@ -118,7 +118,7 @@ class Looker:
             self._client = self._open.enter_context(self._connect())
         name = reference.familiar
         self._observe(Notice("note", f"{name} is not here: it is read from the registry"))
-        image = open_remote(
+        return open_remote(
             self._client,
             reference,
             platform=self._platform,
@@ -126,8 +126,6 @@ class Looker:
             observe=self._observe,
             comparable=comparable,
         )
-        self._open.callback(image.close)
-        return image
 
 
 def _reference(text: str, missing: NotFoundError) -> Reference:
