@@ -10,7 +10,7 @@ import msgspec
 from layerkit.errors import IntegrityError
 from layerkit.tree import Entry
 
-_MAGIC = b"layerkit toc 1\n"
+_MAGIC = b"layerkit toc 2\n"
 """Changes with the format; an index with another one is made again from its tar."""
 _CRC = 4
 
