@@ -66,7 +66,7 @@ def command(
 ) -> None:
     """Show the layers of an image, and what each one changes.
 
-    The lowest is number 1. WASTED is what layers above replace or delete. Outside of tables, sizes
+    The lowest is number 1. WASTED is the size of its files of which the image shows no name. Outside of tables, sizes
     are bytes. An image that is not here is read from its registry, and nothing of it is kept.
     """
     from layerkit.ops.layer_report import layer_changes, layer_rows  # noqa: PLC0415  not for --help
