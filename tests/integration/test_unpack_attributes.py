@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import images, overlays
 from support.listing import merged, scan_of
+from support.lookers import make_container
 from support.processes import outcome
 from support.tars import archive, directory, file, hardlink, oci_layout, pax, symlink
 from support.trees import differences, scan
@@ -156,6 +157,23 @@ def test_an_acl_reads_as_it_was_written(unpack, tmp_path):
 
     lines = ["user::rw-", "user:4321:r--", "group::r--", "mask::r--", "other::---"]
     assert shown.stdout.split() == lines
+
+
+def test_an_acl_goes_through_export_and_import(load, cli, state_root, tmp_path):
+    """XA-17: the binary ACL is an xattr of the export, and the image made of it has it again."""
+    entries = [
+        file("f", mode=0o640, pax=xattrs({ACCESS: READERS})),
+        directory("d", 0o750, pax=xattrs({DEFAULT: READERS})),
+    ]
+    load(archive(*entries))
+    make_container(state_root, "layout:test", "try")
+
+    assert cli("export", "-o", tmp_path / "export.tar", "try").code == 0
+    assert cli("import", tmp_path / "export.tar", "again:1").code == 0
+    assert cli("unpack", "again:1", tmp_path / "rootfs") == (0, "", "")
+
+    assert os.getxattr(tmp_path / "rootfs/f", ACCESS) == READERS
+    assert os.getxattr(tmp_path / "rootfs/d", DEFAULT) == READERS
 
 
 @pytest.mark.parametrize(
