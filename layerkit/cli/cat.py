@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit.cli import output, progress
-from layerkit.cli.completion import complete_images
-from layerkit.cli.looking import open_looker
+from layerkit.cli.completion import complete_both
+from layerkit.cli.looking import open_looker, platform_option
 from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     metavar="IMAGE|CONTAINER:/PATH...",
     nargs=-1,
     required=True,
-    shell_complete=complete_images,
+    shell_complete=complete_both,
 )
+@platform_option
 @click.pass_obj
-def command(settings: Settings, files: tuple[str, ...]) -> int:
+def command(settings: Settings, files: tuple[str, ...], platform: str | None) -> int:
     """Print files of images or containers.
 
     An image that is not here is read from its registry, from the top layer down and only as far as
@@ -35,7 +36,7 @@ def command(settings: Settings, files: tuple[str, ...]) -> int:
 
     # Bars would run into the file.
     mode = "none" if settings.progress == "auto" else settings.progress
-    with progress.start(mode) as shown, open_looker(settings, shown) as looker:
+    with progress.start(mode) as shown, open_looker(settings, shown, platform) as looker:
 
         def print_one(text: str) -> None:
             name, path = split(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,10 @@ from click import shell_completion
 from layerkit.cli import environment, output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from layerkit.ops.home import Home
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -81,19 +85,48 @@ def _completer(group: click.Command, shell: str) -> shell_completion.ShellComple
 
 def complete_images(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The names of the images here that begin so."""
-    option = ctx.find_root().params.get("root")
+    return _found(ctx, incomplete, _image_names)
+
+
+def complete_containers(
+    ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """The names of the containers that begin so, and the ids, once something of one is typed."""
+    return _found(ctx, incomplete, partial(_container_names, ids=bool(incomplete)))
+
+
+def complete_both(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The containers and images that begin so; only those of the kind that `--type` names."""
+    kind = ctx.params.get("kind")
+    containers = [] if kind == "image" else complete_containers(ctx, parameter, incomplete)
+    images = [] if kind == "container" else complete_images(ctx, parameter, incomplete)
+    return [*containers, *images]
+
+
+def _found(ctx: click.Context, incomplete: str, names: Callable[[Home], list[str]]) -> list[str]:
     with contextlib.suppress(Exception):  # a shell must not show an error for a Tab
+        option = ctx.find_root().params.get("root")
         root = environment.state_root(option, environment.configuration().root)
-        return [name for name in _image_names(root) if name.startswith(incomplete)]
+        return [name for name in _names(root, names) if name.startswith(incomplete)]
     return []
 
 
-def _image_names(root: Path) -> list[str]:
+def _names(root: Path, names: Callable[[Home], list[str]]) -> list[str]:
     if not (root / "store.db").exists():
         return []  # looking must not make a state directory
     from layerkit.ops.home import Home  # noqa: PLC0415  only here
-    from layerkit.ops.images import list_images  # noqa: PLC0415
 
     with Home(root) as home:
-        rows = list_images(home, None)
+        return names(home)
+
+
+def _image_names(home: Home) -> list[str]:
+    from layerkit.ops.images import list_images  # noqa: PLC0415  only here
+
+    rows = list_images(home, None)
     return [f"{row.repository}:{row.tag}" for row in rows if row.tag != "<none>"]
+
+
+def _container_names(home: Home, *, ids: bool) -> list[str]:
+    records = home.store.database.containers()
+    return [*(each.name for each in records), *(each.id[:12] for each in records if ids)]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit.cli import output
+from layerkit.cli.completion import complete_containers
 
 if TYPE_CHECKING:
     from layerkit.cli.app import Settings
 
 
 @click.command("diff")
-@click.argument("container")
+@click.argument("container", shell_complete=complete_containers)
 @click.pass_obj
 def command(settings: Settings, container: str) -> None:
     """Show what a container changed in its file system.

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit.cli import progress, target
+from layerkit.cli.completion import complete_containers
 
 if TYPE_CHECKING:
     from layerkit.cli.app import Settings
 
 
 @click.command("export")
-@click.argument("container")
+@click.argument("container", shell_complete=complete_containers)
 @click.option(
     "-o",
     "--output",

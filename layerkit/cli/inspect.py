@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerkit.cli import output, template
-from layerkit.cli.completion import complete_images
+from layerkit.cli.completion import complete_both
 
 if TYPE_CHECKING:
     from layerkit.cli.app import Settings
 
 
 @click.command("inspect")
-@click.argument("name", nargs=-1, required=True, shell_complete=complete_images)
+@click.argument("name", nargs=-1, required=True, shell_complete=complete_both)
 @click.option(
     "--type", "kind", type=click.Choice(["image", "container"]), help="Look only among these."
 )

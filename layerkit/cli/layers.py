@@ -10,7 +10,7 @@ import click
 
 from layerkit.cli import output, progress, template
 from layerkit.cli.completion import complete_images
-from layerkit.cli.looking import open_looker
+from layerkit.cli.looking import open_looker, platform_option
 from layerkit.cli.units import human_size
 from layerkit.errors import NotFoundError
 from layerkit.tree import Kind
@@ -52,6 +52,7 @@ _CHANGE_TABLE = r"{{.layer}}\t{{.kind}}\t{{.size}}\t{{.path}}"
 )
 @click.option("--no-trunc", is_flag=True, help="Print digests in full.")
 @click.option("--format", "text", metavar="FORMAT", help="json, table, or a Go template.")
+@platform_option
 @click.pass_obj
 def command(
     settings: Settings,
@@ -61,16 +62,20 @@ def command(
     only: int | None,
     no_trunc: bool,
     text: str | None,
+    platform: str | None,
 ) -> None:
     """Show the layers of an image, and what each one changes.
 
-    The lowest is number 1. WASTED is what layers above replace or delete. Outside of tables, sizes
+    The lowest is number 1. WASTED is the size of its files of which the image shows no name. Outside of tables, sizes
     are bytes. An image that is not here is read from its registry, and nothing of it is kept.
     """
     from layerkit.ops.layer_report import layer_changes, layer_rows  # noqa: PLC0415  not for --help
 
     shape = template.parse(text or "table", _CHANGE_TABLE if files else _TABLE)
-    with progress.start(settings.progress) as shown, open_looker(settings, shown) as looker:
+    with (
+        progress.start(settings.progress) as shown,
+        open_looker(settings, shown, platform) as looker,
+    ):
         found = looker.image(image, comparable=files)
         infos = found.layers()
         numbers = _numbers(found.name, len(infos), only)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+import click
+
+from layerkit import platforms
 from layerkit.cli import environment
 
 if TYPE_CHECKING:
@@ -15,14 +18,30 @@ if TYPE_CHECKING:
     from layerkit.ops.look import Looker
 
 
+platform_option = click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    help="The image for this platform and no other; of a registry's index, the one for it.",
+)
+
+
 @contextlib.contextmanager
-def open_looker(settings: Settings, observe: Observer) -> Iterator[Looker]:
-    """What finds images and containers, with this user's store, credentials and platform."""
+def open_looker(settings: Settings, observe: Observer, platform: str | None) -> Iterator[Looker]:
+    """What finds images and containers, with this user's store and credentials.
+
+    `platform` is what the user asks for, None for that of this machine.
+    """
     from layerkit.ops.look import Looker  # noqa: PLC0415  not for --help
 
-    platform = environment.host_platform()
+    wanted = platforms.parse(platform) if platform else environment.host_platform()
     with (
         settings.open_home() as home,
-        Looker(home, connect=environment.client, platform=platform, observe=observe) as looker,
+        Looker(
+            home,
+            connect=environment.client,
+            platform=wanted,
+            explicit_platform=platform is not None,
+            observe=observe,
+        ) as looker,
     ):
         yield looker

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit.cli import output, progress
-from layerkit.cli.completion import complete_images
-from layerkit.cli.looking import open_looker
+from layerkit.cli.completion import complete_both
+from layerkit.cli.looking import open_looker, platform_option
 from layerkit.tree import Kind
 
 if TYPE_CHECKING:
@@ -34,11 +34,14 @@ _LINK_MODE = 0o777  # whatever an archive says
 
 
 @click.command("ls")
-@click.argument("name", metavar="IMAGE|CONTAINER[:/PATH]", shell_complete=complete_images)
+@click.argument("name", metavar="IMAGE|CONTAINER[:/PATH]", shell_complete=complete_both)
 @click.option("-l", "long", is_flag=True, help="Mode, links, owner, group, size, time and target.")
 @click.option("-R", "--recursive", is_flag=True, help="Also all directories below.")
+@platform_option
 @click.pass_obj
-def command(settings: Settings, *, name: str, long: bool, recursive: bool) -> None:
+def command(
+    settings: Settings, *, name: str, long: bool, recursive: bool, platform: str | None
+) -> None:
     """List a directory of an image or container.
 
     Every name in it, in byte order; without a path, the root. What a terminal must not get is
@@ -48,7 +51,10 @@ def command(settings: Settings, *, name: str, long: bool, recursive: bool) -> No
     from layerkit.ops.ls import ls  # noqa: PLC0415
 
     text, path = split(name)
-    with progress.start(settings.progress) as shown, open_looker(settings, shown) as looker:
+    with (
+        progress.start(settings.progress) as shown,
+        open_looker(settings, shown, platform) as looker,
+    ):
         listings = ls(looker.find(text), path or b"/", links=long, recursive=recursive)
     separator = ""
     for listing in listings:

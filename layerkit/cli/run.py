@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli import environment, output
+from layerkit.cli import environment, output, progress
 from layerkit.cli.completion import complete_images
 from layerkit.cli.pull import pull_missing
 
@@ -74,12 +74,15 @@ def command(  # noqa: PLR0913  docker run has these options
         network=network,
     )
     stdio = Stdio(sys.stdin.fileno() if interactive else None, 1, 2)
-    with settings.open_home() as home:
+    # Bars and the container would draw over each other.
+    mode = "none" if settings.progress == "auto" else settings.progress
+    with settings.open_home() as home, progress.start(mode) as shown:
         status = run(
             home,
             options,
             stdio=stdio,
             pull=lambda text: pull_missing(settings, home, text).image,
             explain=output.aside if settings.debug else None,
+            observe=shown,
         )
     return status.shell_code

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     help="oci-archive is read by docker, podman, skopeo and containerd; docker-archive has "
     "uncompressed layers, for readers that are old; oci-dir is a new or empty directory.",
 )
+@click.option(
+    "--exclude-base",
+    metavar="IMAGE",
+    shell_complete=complete_images,
+    help="Leave out the lowest layers that this image has, too; to load the rest takes that image.",
+)
 @click.pass_obj
 def command(
     settings: Settings,
@@ -40,6 +46,7 @@ def command(
     image: tuple[str, ...],
     output: Path | None,
     form: Literal["oci-archive", "docker-archive", "oci-dir"],
+    exclude_base: str | None,
 ) -> None:
     """Save images to an archive or an OCI layout directory.
 
@@ -52,8 +59,8 @@ def command(
         if output is None:
             raise UsageError("an OCI layout is a directory: name it with -o")
         with settings.open_home() as home:
-            save_directory(home, image, output)
+            save_directory(home, image, output, exclude_base=exclude_base)
         return
     target.check(output)
     with settings.open_home() as home:
-        target.write(output, save(home, image, form))
+        target.write(output, save(home, image, form, exclude_base=exclude_base))

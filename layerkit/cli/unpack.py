@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli import output
+from layerkit.cli import progress
 from layerkit.cli.completion import complete_images
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from layerkit.cli.app import Settings
-
-_NOUNS = {"owner": "owner", "device": "device file", "xattr": "extended attribute"}
 
 
 @click.command("unpack")
@@ -34,22 +30,7 @@ def command(settings: Settings, image: str, directory: Path) -> None:
     """
     from layerkit.ops.unpack import unpack  # noqa: PLC0415  not for --help
 
-    with settings.open_home() as home:
-        skipped = unpack(home, image, directory)
-    if skipped:
-        output.notice("note", _describe(skipped))
-
-
-def _describe(skipped: Counter[str]) -> str:
-    counted = [_count(skipped[what], noun) for what, noun in _NOUNS.items() if skipped[what]]
-    sentences = []
-    if recorded := skipped["recorded"]:
-        sentences.append(f"{_count(recorded, 'owner')} only recorded, in user.rootlesscontainers")
-    if counted:
-        lack = "for lack of rights or of support in the file system"
-        sentences.append(f"not kept, {lack}: {', '.join(counted)}")
-    return "; ".join(sentences)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    # What draws bars has a thread of its own, which a user namespace does not allow.
+    mode = "none" if settings.progress == "auto" else settings.progress
+    with settings.open_home() as home, progress.start(mode) as shown:
+        unpack(home, image, directory, shown)

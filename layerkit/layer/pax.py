@@ -54,18 +54,14 @@ def time(value: bytes, key: str) -> tuple[int, int]:
 
 
 def xattrs(records: Records) -> dict[str, bytes]:
-    """The extended attributes (`SCHILY.xattr.NAME`); an empty value deletes, as POSIX has it.
+    """The extended attributes (`SCHILY.xattr.NAME`); unlike with other keys, empty is a value.
 
     Raises `ArchiveError` for a name that is not UTF-8: PAX keys are.
     """
     found: dict[str, bytes] = {}
     for key, value in records:
         if key.startswith(_XATTR):
-            name = _utf8(key[len(_XATTR) :])
-            if value:
-                found[name] = value
-            else:
-                found.pop(name, None)
+            found[_utf8(key[len(_XATTR) :])] = value
     return found
 
 

@@ -6,8 +6,8 @@ layer that says itself that the folders on the way are folders, as those of most
 at the top, where nothing can have been put behind such a symlink later. And where an entry of a
 layer may lie anywhere, the search gives up: then all layers are to be merged.
 
-An answer is given at the entry that decides. In the rest of that layer there may be another entry
-for the path, which would hold instead; hardly a tool writes such layers.
+An answer is given at the end of the layer that decides: of two entries for a path the last holds,
+and that there is no second one is known only then.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Answer: TypeAlias = Found | Elsewhere | Missing
 class Search:
     """The search for one path: `see` each entry of the top layer, `end_layer`, and so on downward.
 
-    When either gives an answer, that is it. `gave_up` tells that none will come any more. Without
+    When the end gives an answer, that is it. `gave_up` tells that none will come any more. Without
     `follow`, a symlink at the very end is found itself.
     """
 
@@ -64,21 +64,28 @@ class Search:
         self._folders: set[bytes] = set()
         self._others: dict[bytes, Entry] = {}
         self._marks: list[Entry] = []
+        self._answer: Answer | None = None
 
-    def see(self, entry: Entry) -> Answer | None:
-        """Take the next entry of a layer; the answer, if it decides."""
+    @property
+    def expected(self) -> bytes:
+        """The path of the file that is looked for, as far as it is known by now."""
+        return self._answer.path if isinstance(self._answer, Elsewhere) else self._path
+
+    def see(self, entry: Entry) -> None:
+        """Take the next entry of a layer."""
         if not self.gave_up and not self._is_anchored(entry):
             self.gave_up = True
         if self.gave_up:
-            return None
-        if entry.kind in {Kind.WHITEOUT, Kind.OPAQUE}:
-            if self._hides(entry):
-                self._marks.append(entry)
-            return None
-        return self._content(entry)
+            return
+        if entry.kind not in {Kind.WHITEOUT, Kind.OPAQUE}:
+            self._content(entry)
+        elif self._hides(entry):
+            self._marks.append(entry)
 
     def end_layer(self) -> Answer | None:
-        """Take note that the layer is over; the answer, if its marks hide all below."""
+        """Take note that the layer is over; the answer, if one of its entries or marks decides."""
+        if self._answer is not None and not self.gave_up:
+            return self._answer
         if self._marks and not self.gave_up:
             if any(self._way_to(mark) <= self._folders for mark in self._marks):
                 return Missing()
@@ -112,8 +119,10 @@ class Search:
             or (entry.kind is Kind.OPAQUE and folder == self._path)
         )
 
-    def _content(self, entry: Entry) -> Answer | None:
+    def _content(self, entry: Entry) -> None:
         path = entry.path
+        if path in self._folders and entry.kind is Kind.DIRECTORY:
+            return  # said twice, it stays where it is and keeps what is in it
         if entry.kind is Kind.HARDLINK:
             entry = self._others.get(entry.link, entry)
         is_folder = entry.kind is Kind.DIRECTORY
@@ -124,10 +133,13 @@ class Search:
         else:
             self._others[path] = entry
         if self.gave_up or not self._is_on_the_way(path):
-            return None
-        if path != self._path:
-            return None if is_folder else self._on_the_way(path, entry)
-        return self._at_the_end(entry)
+            return
+        if self._answer is not None:
+            self.gave_up = True  # it was not the last word on the way
+        elif path == self._path:
+            self._answer = self._at_the_end(entry)
+        elif not is_folder:
+            self._answer = self._on_the_way(path, entry)
 
     def _on_the_way(self, path: bytes, entry: Entry) -> Answer | None:
         """What it means that a folder of the path is something else here."""

@@ -14,7 +14,7 @@ from layerkit.tree import Entry, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MAGIC = b"layerkit toc 1\n"
+_MAGIC = b"layerkit toc 2\n"
 """Changes with the format; an index with another one is made again from its tar."""
 _CRC = 4
 # MessagePack: an array of two, and the first of them one with a length of 4 bytes.

@@ -63,6 +63,10 @@ class Inside(Protocol):
         """What is at a path, symlinks followed inside the root; the last one only on `follow`."""
         ...
 
+    def whole(self, path: bytes, *, follow: bool = True) -> Node | None:
+        """What is at a path as `find` finds it, a folder with all that is in it."""
+        ...
+
     def content(self, finding: Finding) -> Iterator[bytes]:
         """The bytes of a file."""
         ...
@@ -132,6 +136,10 @@ class LocalImage:
         """What is at a path."""
         return _find(self.tree(), path, follow=follow)
 
+    def whole(self, path: bytes, *, follow: bool = True) -> Node | None:
+        """What is at a path."""
+        return _node(self.find(path, follow=follow))
+
     def content(self, finding: Finding) -> Iterator[bytes]:
         """The bytes of a file."""
         return content.whole(finding.node.entry, self._read_at(finding.node.layer))
@@ -194,6 +202,10 @@ class LocalContainer:
         """What is at a path."""
         return _find(self._tree, path, follow=follow)
 
+    def whole(self, path: bytes, *, follow: bool = True) -> Node | None:
+        """What is at a path."""
+        return _node(self.find(path, follow=follow))
+
     def content(self, finding: Finding) -> Iterator[bytes]:
         """The bytes of a file."""
         if finding.node.layer == self._above:
@@ -235,3 +247,7 @@ class LocalContainer:
 def _find(tree: Tree, path: bytes, *, follow: bool) -> Finding | None:
     found = look_up(tree, path, follow=follow)
     return None if found is None else Finding(*found)
+
+
+def _node(found: Finding | None) -> Node | None:
+    return None if found is None else found.node

@@ -7,23 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerkit.diff.compare import compare
-from layerkit.tree import Kind, empty, inside, walk
+from layerkit.tree import Kind, empty, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.ops.inside import Layered
-    from layerkit.tree import Change, Node, Tree
+    from layerkit.tree import Change, Node
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
     """One layer, counted from 1, lowest first; all sizes in bytes.
 
-    `blob_size` is what is sent, `size` that of its files unpacked, `entries` the number of its
-    records with whiteouts and all, `wasted` the size of its files of which no name is left, since
-    a layer above replaces or deletes them.
+    `blob_size` is what is sent, `size` that of its files unpacked, holes included, `entries` the
+    number of its records with whiteouts and all. `wasted` is what of `size` the image does not
+    show: files of which no name is left, since a layer above, or the same one further on, replaces
+    or deletes them. A file counts once, in the layer that brought it, however many names it has.
     """
 
     number: int
@@ -58,7 +59,6 @@ def layer_rows(image: Layered) -> list[LayerRow]:
     for number, info in enumerate(image.layers()):
         entries = image.entries(number)
         size = sum(entry.size for entry in entries if entry.kind is Kind.FILE)
-        brought = sum(node.entry.size for node in _files(_of_layer(stack[number], number)))
         rows.append(
             LayerRow(
                 number + 1,
@@ -67,7 +67,7 @@ def layer_rows(image: Layered) -> list[LayerRow]:
                 info.blob_size,
                 size,
                 len(entries),
-                brought - left[number],
+                size - left[number],
             )
         )
     return rows
@@ -97,12 +97,3 @@ def _files(nodes: Iterable[Node]) -> Iterator[Node]:
         if node.kind is Kind.FILE and id(node) not in seen:
             seen.add(id(node))
             yield node
-
-
-def _of_layer(tree: Tree, number: int) -> Iterator[Node]:
-    """The nodes that a layer wrote, in the tree after it: its changes are in folders of its own."""
-    todo = [tree]
-    while todo:
-        children = [node for node in inside(todo.pop()).values() if node.layer == number]
-        yield from children
-        todo += [node for node in children if node.kind is Kind.DIRECTORY]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from layerkit import digest as digests
 from layerkit import oci, platforms
@@ -15,21 +16,29 @@ from layerkit.errors import DocumentError, IntegrityError, NotFoundError, UsageE
 from layerkit.events import Notice, Resolved, ignore
 from layerkit.ops import docker_archive, documents, sources
 from layerkit.ops.local import bring
+from layerkit.snapshot.overlay import open_all
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from layerkit.digest import BlobDigest
+    from layerkit.digest import BlobDigest, DiffID, Digest
     from layerkit.events import Observer
     from layerkit.oci import Descriptor, ImageConfig, Index, Manifest, Platform
+    from layerkit.ops.docker_archive import Item
     from layerkit.ops.home import Home
     from layerkit.ops.local import Open
     from layerkit.ops.sources import Origin, Source
     from layerkit.reference import Reference
     from layerkit.store.records import ImageRecord
 
+    Read: TypeAlias = Callable[[], Iterator[bytes]]
+
 _LAYOUT = "oci-layout"
 _FULL_NAME = "io.containerd.image.name"
+_BASE_NAME = "org.opencontainers.image.base.name"  # image-spec annotations.md
+_BASE_DIGEST = "org.opencontainers.image.base.digest"
+_SHOWN = 10  # digests in a message
+_TEXT = 256  # characters of an annotation there
 _REF_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -131,7 +140,9 @@ class _Loader:
         for name, entry in self._entries(index):
             reference = self._reference(name, stem, entry.digest)
             what = reference.familiar if reference else str(entry.digest)
-            image = self._install(*self._image(entry, what), _names(reference), entry.digest)
+            manifest, config, open_layer = self._image(entry, what)
+            self._require_blobs(manifest, what, entry.annotations)
+            image = self._install(manifest, config, open_layer, _names(reference), entry.digest)
             yield Loaded(kind, reference.familiar if reference else None, image.config)
 
     def _entries(self, index: Index) -> Iterator[tuple[str, Descriptor]]:
@@ -162,6 +173,16 @@ class _Loader:
             documents.check_platform(config, platform, what, explicit=True, observe=observe)
         return manifest, config, lambda layer: self._source.chunks(_blob_name(layer))
 
+    def _require_blobs(self, manifest: Manifest, what: str, annotations: dict[str, str]) -> None:
+        """Refuse an image of which layers are neither in the layout nor here, before any comes."""
+        missing = [
+            layer.digest
+            for layer in manifest.layers
+            if not self._has(layer) and not self._store.blobs.has(layer.digest)
+        ]
+        if missing:
+            raise _missing(what, missing, annotations)
+
     def _has(self, descriptor: Descriptor) -> bool:
         return self._source.has(_blob_name(descriptor))
 
@@ -187,13 +208,14 @@ class _Loader:
             config = oci.parse_config(raw)
             if self._explicit and not self._fits(config):
                 continue
+            layers = self._layers_of(item, config)
             for name in item.layers:
                 if name not in described:
-                    described[name] = docker_archive.describe_layer(self._source.chunks(name))
+                    described[name] = docker_archive.describe_layer(layers[name]())
             manifest = docker_archive.manifest(raw, [described[name] for name in item.layers])
             found = [self._reference(tag, "", None) for tag in item.tags]
             names = [name for reference in found for name in _names(reference)]
-            open_layer = self._by_name({described[name]: name for name in item.layers})
+            open_layer = _opener({described[name]: layers[name] for name in item.layers})
             image = self._install(manifest, config, open_layer, names, manifest.descriptor.digest)
             shown: list[str | None] = [reference.familiar for reference in found if reference]
             yield from (Loaded("docker archive", name, image.config) for name in shown or [None])
@@ -201,8 +223,26 @@ class _Loader:
     def _fits(self, config: ImageConfig) -> bool:
         return platforms.normalize(config.platform) in platforms.acceptable(self._platform)
 
-    def _by_name(self, names: dict[Descriptor, str]) -> Open:
-        return lambda layer: self._source.chunks(names[layer])
+    def _layers_of(self, item: Item, config: ImageConfig) -> dict[str, Read]:
+        """What reads each layer: from the archive, or where that leaves it out, from the store."""
+        diff_ids = dict(zip(item.layers, config.diff_ids, strict=False))
+        opened: dict[str, Read] = {}
+        missing: list[Digest] = []
+        for name in item.layers:
+            diff_id = diff_ids.get(name)
+            if self._source.has(name) or diff_id is None:
+                opened[name] = partial(self._source.chunks, name)
+            elif self._store.layers.has(diff_id):
+                opened[name] = partial(self._stored, diff_id)
+            else:
+                missing.append(diff_id)
+        if missing:
+            raise _missing(item.tags[0] if item.tags else item.config, missing, {})
+        return opened
+
+    def _stored(self, diff_id: DiffID) -> Iterator[bytes]:
+        with open_all([self._store.layers.tar(diff_id)]) as (file,):
+            yield from sources.read_all(file)
 
     # -- both -------------------------------------------------------------------------------------
 
@@ -242,6 +282,27 @@ class _Loader:
 
     def _warn(self, text: str) -> None:
         self._observe(Notice("warning", text))
+
+
+def _opener(layers: dict[Descriptor, Read]) -> Open:
+    return lambda layer: layers[layer]()
+
+
+def _missing(what: str, digests_of: Sequence[Digest], annotations: dict[str, str]) -> NotFoundError:
+    shown = ", ".join(digest.short for digest in digests_of[:_SHOWN])
+    more = f" and {len(digests_of) - _SHOWN} more" if len(digests_of) > _SHOWN else ""
+    plural = "s are" if len(digests_of) > 1 else " is"
+    base = " ".join(
+        annotations[key][:_TEXT] for key in (_BASE_NAME, _BASE_DIGEST) if annotations.get(key)
+    )
+    hint = (
+        f"it was saved without the layers of {base}: pull or load that image first"
+        if base
+        else "if it was saved with --exclude-base, pull or load that image first"
+    )
+    return NotFoundError(
+        f"cannot load {what}: layer{plural} neither in it nor here: {shown}{more}", hint=hint
+    )
 
 
 def _check_layout(raw: bytes) -> None:

@@ -6,11 +6,13 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Self
 
+from layerkit import platforms
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
 from layerkit.events import Notice, ignore
 from layerkit.ops.containers import find_container
-from layerkit.ops.images import find_image
+from layerkit.ops.history import read_config
+from layerkit.ops.images import find_image, image_of
 from layerkit.ops.inside import LocalContainer, LocalImage
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from layerkit.ops.remote import RemoteImage
     from layerkit.reference import Reference
     from layerkit.registry import Client
+    from layerkit.store.records import ImageRecord
 
 
 def split(text: str) -> tuple[str, bytes | None]:
@@ -36,7 +39,8 @@ class Looker:
     """Finds what texts name, and keeps it open until the `with` block ends.
 
     Where nothing here has a name, the image for `platform` is read from its registry; `connect`
-    makes the client, which is closed at the end. A note tells `observe` of it.
+    makes the client, which is closed at the end. A note tells `observe` of it. With
+    `explicit_platform`, what is here for another platform is refused.
     """
 
     def __init__(
@@ -45,11 +49,13 @@ class Looker:
         *,
         connect: Callable[[], AbstractContextManager[Client]],
         platform: Platform,
+        explicit_platform: bool = False,
         observe: Observer = ignore,
     ) -> None:
         self._home = home
         self._connect = connect
         self._platform = platform
+        self._explicit = explicit_platform
         self._observe = observe
         self._open = contextlib.ExitStack()
         self._known: dict[str, Inside] = {}
@@ -77,9 +83,11 @@ class Looker:
         A remote one compares the content of files only if it is told so now.
         """
         try:
-            image = LocalImage(self._home.store, find_image(self._home, text), text)
+            record = find_image(self._home, text)
         except NotFoundError as error:
             return self._remote(_reference(text, error), comparable=comparable)
+        self._check_platform(record, text)
+        image = LocalImage(self._home.store, record, text)
         self._open.callback(image.close)
         return image
 
@@ -88,9 +96,20 @@ class Looker:
             found = find_container(self._home, text)
         except NotFoundError:
             return None
+        self._check_platform(image_of(self._home, found.manifest), text)
         container = LocalContainer(self._home, found, text)
         self._open.callback(container.close)
         return container
+
+    def _check_platform(self, image: ImageRecord, text: str) -> None:
+        if not self._explicit:
+            return
+        got = platforms.normalize(read_config(self._home, image).platform)
+        if got.os and got not in platforms.acceptable(self._platform):
+            raise NotFoundError(
+                f"image with reference {text} was found but does not match the specified "
+                f"platform: wanted {self._platform}, actual: {got}"
+            )
 
     def _remote(self, reference: Reference, *, comparable: bool) -> RemoteImage:
         from layerkit.ops.remote import open_remote  # noqa: PLC0415  loads what speaks HTTP
@@ -99,16 +118,15 @@ class Looker:
             self._client = self._open.enter_context(self._connect())
         name = reference.familiar
         self._observe(Notice("note", f"{name} is not here: it is read from the registry"))
-        image = open_remote(
+        return open_remote(
             self._client,
             reference,
             platform=self._platform,
             limits=self._home.store.limits,
+            explicit_platform=self._explicit,
             observe=self._observe,
             comparable=comparable,
         )
-        self._open.callback(image.close)
-        return image
 
 
 def _reference(text: str, missing: NotFoundError) -> Reference:

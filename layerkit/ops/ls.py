@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from layerkit.errors import NotFoundError, UsageError
@@ -47,11 +48,12 @@ def ls(
     unless it leads to nothing or `links` are counted and no `/` stands behind it. Raises
     `NotFoundError`, `UsageError`, and what reading an image in a registry raises.
     """
-    follow = not links or path.endswith(b"/")
-    node = _find(subject, path, follow=follow)
-    if links or node.kind is Kind.DIRECTORY:
-        found = look_up(subject.tree(), path, follow=follow)  # now with all that is in it
-        node = node if found is None else found[1]
+    look = partial(_in_tree, subject) if links else subject.whole
+    node = look(path, follow=not links or path.endswith(b"/"))
+    if node is None and not links and not path.endswith(b"/"):
+        node = look(path, follow=False)
+    if node is None:
+        raise NotFoundError(f"cannot list {_shown(subject, path)}: no such file or directory")
     count = _counter(subject.tree()) if links else _no_count
     if node.kind is Kind.DIRECTORY:
         return _listings(path.rstrip(b"/"), node, count, recursive=recursive)
@@ -60,13 +62,10 @@ def ls(
     return iter([Listing(None, [Row(path, node, count(node))])])
 
 
-def _find(subject: Inside, path: bytes, *, follow: bool) -> Node:
-    found = subject.find(path, follow=follow)
-    if found is None and follow and not path.endswith(b"/"):
-        found = subject.find(path, follow=False)
-    if found is None:
-        raise NotFoundError(f"cannot list {_shown(subject, path)}: no such file or directory")
-    return found.node
+def _in_tree(subject: Inside, path: bytes, *, follow: bool) -> Node | None:
+    """What is at a path as the very node of the tree, so that its names can be counted."""
+    found = look_up(subject.tree(), path, follow=follow)
+    return None if found is None else found[1]
 
 
 def _shown(subject: Inside, path: bytes) -> str:

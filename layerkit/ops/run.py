@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerkit.errors import NotFoundError, SandboxError, UsageError
+from layerkit.events import ignore
 from layerkit.mount import OverlayMount
 from layerkit.ops import containers, history, hostfiles, views
 from layerkit.ops.images import find_image
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
+    from layerkit.events import Observer
     from layerkit.ops.home import Home
     from layerkit.sandbox.process import ExitStatus
     from layerkit.store.records import ContainerRecord, ImageRecord
@@ -53,18 +55,19 @@ def run(
     stdio: Stdio,
     pull: Callable[[str], ImageRecord],
     explain: Callable[[str], None] | None = None,
+    observe: Observer = ignore,
 ) -> ExitStatus:
     """Make a container, run its process to the end, and give the exit status.
 
     `pull` brings the image when it is not here; `explain` is told the steps of the start before
-    they are made. Raises `SandboxError` and its kinds when the process could not be started, and
+    they are made, `observe` what the file system does not keep of the image. Raises `SandboxError` and its kinds when the process could not be started, and
     what `pull` and the store raise.
     """
     _require_root()
     if options.tty and stdio.stdin is not None:
         terminal.require_terminal(stdio.stdin)
     image = _image(home, options.image, pull)
-    container, spec = _create(home, image, options)
+    container, spec = _create(home, image, options, observe)
     if explain is not None:
         _explain(spec, explain)
     try:
@@ -89,7 +92,7 @@ def _image(home: Home, text: str, pull: Callable[[str], ImageRecord]) -> ImageRe
 
 
 def _create(
-    home: Home, image: ImageRecord, options: RunOptions
+    home: Home, image: ImageRecord, options: RunOptions, observe: Observer
 ) -> tuple[ContainerRecord, SandboxSpec]:
     container_id = containers.new_id()
     hostname = options.hostname or (
@@ -104,7 +107,7 @@ def _create(
     )
     runtime = history.read_config(home, image).runtime
     process = process_spec(runtime, overrides, hostname=hostname, terminal=options.tty)
-    lowers = views.lowers(home, image)
+    lowers = views.lowers(home, image, observe)
     config = containers.ContainerConfig(
         args=process.args,
         env=process.env,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 ArchiveFormat: TypeAlias = Literal["oci-archive", "docker-archive"]
 
+_BASE_NAME = "org.opencontainers.image.base.name"  # image-spec annotations.md
+_BASE_DIGEST = "org.opencontainers.image.base.digest"
 _CHUNK = 1 << 20
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
@@ -41,6 +44,10 @@ class _Image:
     record: ImageRecord
     manifest: oci.Manifest
     names: tuple[Reference, ...]
+    left_out: int = 0
+    """How many of the lowest layers are not saved, since who loads it has them from the base."""
+    base: dict[str, str] = field(default_factory=dict)
+    """The annotations that name the base; empty where nothing is left out."""
 
     @property
     def tags(self) -> list[str] | None:
@@ -57,26 +64,31 @@ class _Member:
     content: Callable[[], Iterable[bytes]]
 
 
-def save(home: Home, texts: Iterable[str], form: ArchiveFormat) -> Iterator[bytes]:
+def save(
+    home: Home, texts: Iterable[str], form: ArchiveFormat, *, exclude_base: str | None = None
+) -> Iterator[bytes]:
     """The pieces of an archive with these images.
 
     A name saves the image under it, one without a tag all tags of the repository, an id the image
     without a name. An OCI archive has docker's `manifest.json` beside its index, so `docker load`
-    takes it whatever its version; a docker archive has the layers uncompressed. Raises
+    takes it whatever its version; a docker archive has the layers uncompressed. The layers that the
+    image `exclude_base` has, too, counted from the bottom, are left out. Raises
     `NotFoundError`, `UsageError`; later `IntegrityError` for what rotted in the store, `StoreError`.
     """
-    images = _choose(home, list(texts))
-    store = home.store
-    members = _docker(store, images) if form == "docker-archive" else _oci_archive(store, images)
+    is_docker = form == "docker-archive"
+    images = _chosen(home, list(texts), exclude_base, by_content=is_docker)
+    members = _docker(home.store, images) if is_docker else _oci_archive(home.store, images)
     return _pieces(members)
 
 
-def save_directory(home: Home, texts: Iterable[str], directory: Path) -> None:
+def save_directory(
+    home: Home, texts: Iterable[str], directory: Path, *, exclude_base: str | None = None
+) -> None:
     """Write an OCI image layout with these images into a new or empty directory.
 
     Raises as `save`, and then nothing stays; `LayerkitError` where it cannot be written.
     """
-    images = _choose(home, list(texts))
+    images = _chosen(home, list(texts), exclude_base, by_content=False)
     with _guarded(directory):
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise UsageError(f"cannot save to {directory}: it is no empty directory")
@@ -89,6 +101,37 @@ def save_directory(home: Home, texts: Iterable[str], directory: Path) -> None:
 
 
 # -- which images ---------------------------------------------------------------------------------
+
+
+def _chosen(
+    home: Home, texts: Sequence[str], base: str | None, *, by_content: bool
+) -> list[_Image]:
+    """The images without the layers of the base, if there is one."""
+    images = _choose(home, texts)
+    if base is None:
+        return images
+    record, name = find_named(home, base)
+    lower = _keys(record, by_content=by_content)
+    shared = [_shared(lower, _keys(image.record, by_content=by_content)) for image in images]
+    if not any(shared):
+        raise UsageError(f"nothing to leave out: no lowest layer is that of {base}")
+    annotations = {_BASE_NAME: name.name} if name else {}
+    annotations[_BASE_DIGEST] = str(record.manifest)
+    return [
+        replace(image, left_out=count, base=annotations if count else {})
+        for image, count in zip(images, shared, strict=True)
+    ]
+
+
+def _keys(image: ImageRecord, *, by_content: bool) -> list[Digest]:
+    """What two images must have alike to share layers: the content, or the very blobs."""
+    return [layer.diff_id if by_content else layer.blob for layer in image.layers]
+
+
+def _shared(one: Sequence[Digest], other: Sequence[Digest]) -> int:
+    """How many layers two images have in common from the bottom."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _choose(home: Home, texts: Sequence[str]) -> list[_Image]:
@@ -160,15 +203,18 @@ def _index_entries(image: _Image) -> list[dict[str, Any]]:
             "org.opencontainers.image.ref.name": name.identity,
         }
         for name in image.names
+    ] or [{}]
+    return [
+        {**descriptor, "annotations": {**each, **image.base}} if each or image.base else descriptor
+        for each in annotations
     ]
-    return [{**descriptor, "annotations": each} for each in annotations] or [descriptor]
 
 
 def _blobs(store: Store, images: list[_Image]) -> list[_Member]:
     sizes: dict[BlobDigest, int] = {}
     for image in images:
         sizes[image.record.manifest] = len(image.manifest.raw)
-        for descriptor in (image.manifest.config, *image.manifest.layers):
+        for descriptor in (image.manifest.config, *image.manifest.layers[image.left_out :]):
             sizes[descriptor.digest] = descriptor.size
     return [
         _stored(_blob_name(digest), store.blobs.path(digest), digest, sizes[digest])
@@ -191,7 +237,7 @@ def _docker(store: Store, images: list[_Image]) -> list[_Member]:
         name = f"{config.digest.hex}.json"
         path = store.blobs.path(config.digest)
         members[name] = _stored(name, path, config.digest, config.size)
-        for layer in image.record.layers:
+        for layer in image.record.layers[image.left_out :]:
             name = f"{layer.diff_id.hex}.tar"
             tar = store.layers.tar(layer.diff_id)
             with files.guarded("read"):

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from layerkit.errors import UsageError
+from layerkit.events import ignore
 from layerkit.ops import layers
 from layerkit.ops.images import find_image
 from layerkit.snapshot import delta, disk, idmap, userns
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from layerkit.events import Observer
     from layerkit.ops.home import Home
-    from layerkit.snapshot.disk import Skipped
+    from layerkit.snapshot.skipped import Skipped
 
 
-def unpack(home: Home, text: str, directory: Path) -> Skipped:
+def unpack(home: Home, text: str, directory: Path, observe: Observer = ignore) -> None:
     """Write the root file system of an image into a new or empty directory, whiteouts applied.
 
     Who is not root writes in a user namespace, where there can be one: owners are then the user's
-    subordinate ids. Returns what could not be kept, with counts. Raises `UsageError` for a
+    subordinate ids. `observe` is told in one note what could not be kept. Raises `UsageError` for a
     directory with something in it, `NotFoundError`, `StoreError`. The calling process must have
     one thread.
     """
@@ -34,9 +36,11 @@ def unpack(home: Home, text: str, directory: Path) -> Skipped:
     root = _open_empty(directory)
     try:
         with open_all([home.store.layers.tar(diff_id) for diff_id in diff_ids]) as tars:
-            return _write(lambda: disk.write(root, delta.flat(tree), tars.__getitem__))
+            skipped = _write(lambda: disk.write(root, delta.flat(tree), tars.__getitem__))
     finally:
         os.close(root)
+    if skipped:
+        observe(skipped.notice("note"))
 
 
 def _write(work: Callable[[], Skipped]) -> Skipped:

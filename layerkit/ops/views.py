@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
 from layerkit.digest import ChainID
+from layerkit.events import ignore
 from layerkit.layer import merge
 from layerkit.ops import layers
 from layerkit.tree import Entry, Kind, empty
@@ -18,6 +19,7 @@ from layerkit.tree import Entry, Kind, empty
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from layerkit.events import Observer
     from layerkit.ops.home import Home
     from layerkit.store.records import ImageRecord
     from layerkit.store.store import Store
@@ -33,8 +35,11 @@ _INIT = (
 )
 
 
-def lowers(home: Home, image: ImageRecord) -> tuple[Path, ...]:
-    """The read-only directories below a container's upper, top first; made when missing."""
+def lowers(home: Home, image: ImageRecord, observe: Observer = ignore) -> tuple[Path, ...]:
+    """The read-only directories below a container's upper, top first; made when missing.
+
+    `observe` is told what of them the file system does not keep, when they are made.
+    """
     diff_ids = [layer.diff_id for layer in image.layers]
     tars = [home.store.layers.tar(diff_id) for diff_id in diff_ids]
 
@@ -42,7 +47,7 @@ def lowers(home: Home, image: ImageRecord) -> tuple[Path, ...]:
         stack = layers.stack(home.store, diff_ids)
         return [*stack, base_tree(home.store, image, stack)]
 
-    return home.views.prepare(chains(image), trees, tars)
+    return home.views.prepare(chains(image), trees, tars, observe)
 
 
 def chains(image: ImageRecord) -> list[ChainID]:

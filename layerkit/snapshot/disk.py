@@ -15,12 +15,12 @@ import contextlib
 import errno
 import os
 import stat
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from layerkit.errors import IntegrityError, StoreError, StoreFullError
 from layerkit.snapshot import beneath, rootless
+from layerkit.snapshot.skipped import Skipped
 from layerkit.tree import Entry, Extent, Kind, Node
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 
     from layerkit.snapshot.beneath import Opener
     from layerkit.snapshot.delta import Delta
-
-Skipped: TypeAlias = Counter[str]
-"""How often something could not be kept: "owner", "device", "xattr".
-
-Under "recorded" are the owners that are only written down, in `user.rootlesscontainers`.
-"""
 
 _Target: TypeAlias = int | str | bytes
 _DEVICES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
@@ -45,6 +39,7 @@ _NO_SUCH_OWNER = (*_NOT_ALLOWED, errno.EINVAL)
 _NO_SUCH_XATTR = (*_NOT_ALLOWED, errno.ENOTSUP, errno.ERANGE, errno.E2BIG, errno.EINVAL)
 _OF_THE_HOST = frozenset(("security.selinux", "security.ima", "security.evm"))
 """Labels and seals that the host's own policy gives to files; an image's mean nothing here."""
+_SHOWN = 100  # characters of a name
 _ROOM = 1 << 20
 """So many free bytes are enough for any xattr: ENOSPC is then the file system's own limit."""
 
@@ -96,7 +91,7 @@ class _Writer:
         self._written: dict[int, bytes] = {}
         self._open_path: bytes | None = None
         self._open_folder = -1
-        self.skipped: Skipped = Counter()
+        self.skipped = Skipped()
 
     def close(self) -> None:
         if self._open_folder >= 0:
@@ -143,7 +138,7 @@ class _Writer:
     def finish_directory(self, path: bytes, node: Node) -> None:
         folder = self._open(path)
         try:
-            self._finish(folder, node.entry)
+            self._finish(folder, path, node.entry)
         finally:
             os.close(folder)
 
@@ -182,7 +177,7 @@ class _Writer:
         try:
             if node.entry.size:
                 _copy_content(self._tar_of(node.layer), file, node.entry)
-            self._finish(file, node.entry)
+            self._finish(file, path, node.entry)
         finally:
             os.close(file)
 
@@ -190,8 +185,8 @@ class _Writer:
         folder, name = self._place(path)
         os.symlink(entry.link, name, dir_fd=folder)
         give = partial(os.chown, name, dir_fd=folder, follow_symlinks=False)
-        self._set_owner(_magic(folder, name), entry, give)
-        self._set_xattrs(_magic(folder, name), entry)
+        self._set_owner(_magic(folder, name), path, entry, give)
+        self._set_xattrs(_magic(folder, name), path, entry)
         os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=folder, follow_symlinks=False)
 
     def _device(self, path: bytes, entry: Entry) -> bool:
@@ -200,25 +195,27 @@ class _Writer:
             number = os.makedev(*entry.device)
             os.mknod(name, _DEVICES[entry.kind] | 0o600, number, dir_fd=folder)
         except PermissionError:
-            self.skipped["device"] += 1
+            self.skipped.lose("device", "device", path)
             return False
         handle = self._open_beneath(folder, name, os.O_PATH)
         try:
             # O_PATH never opens the device itself; its entry in /proc leads to the very inode.
-            self._finish(f"/proc/self/fd/{handle}", entry)
+            self._finish(f"/proc/self/fd/{handle}", path, entry)
         finally:
             os.close(handle)
         return True
 
     # -- metadata -------------------------------------------------------------------------------
 
-    def _finish(self, target: int | str, entry: Entry) -> None:
-        self._set_owner(target, entry, partial(os.chown, target))
-        self._set_xattrs(target, entry)
+    def _finish(self, target: int | str, path: bytes, entry: Entry) -> None:
+        self._set_owner(target, path, entry, partial(os.chown, target))
+        self._set_xattrs(target, path, entry)
         os.chmod(target, entry.mode)
         os.utime(target, ns=(entry.mtime, entry.mtime))
 
-    def _set_owner(self, target: _Target, entry: Entry, give: Callable[[int, int], None]) -> None:
+    def _set_owner(
+        self, target: _Target, path: bytes, entry: Entry, give: Callable[[int, int], None]
+    ) -> None:
         """Give the file away, or write down whose it is where that cannot be.
 
         Who is not root stands for the image's root; the user's own id is somebody else's there.
@@ -231,14 +228,15 @@ class _Writer:
                 if error.errno not in _NO_SUCH_OWNER:
                     raise
         value = rootless.encode(entry.uid, entry.gid)
-        if value:
-            done = self._set_xattr(target, rootless.XATTR, value)
-            self.skipped["recorded" if done else "owner"] += 1
+        if value and self._set_xattr(target, rootless.XATTR, value):
+            self.skipped.record()
+        elif value:
+            self.skipped.lose("owner", f"owner {entry.uid}:{entry.gid} of", path)
 
-    def _set_xattrs(self, target: _Target, entry: Entry) -> None:
+    def _set_xattrs(self, target: _Target, path: bytes, entry: Entry) -> None:
         for name, value in entry.xattrs.items():
             if name not in _OF_THE_HOST and not self._set_xattr(target, name, value):
-                self.skipped["xattr"] += 1
+                self.skipped.lose("xattr", f"{name[:_SHOWN]} of", path)
 
     def _set_xattr(self, target: _Target, name: str, value: bytes) -> bool:
         """Whether the file could be given the xattr; a path in bytes names a symlink itself."""

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from layerkit import linux
 from layerkit.errors import StoreError, StoreFullError
+from layerkit.events import ignore
 from layerkit.snapshot import delta, disk
+from layerkit.snapshot.skipped import Skipped
 from layerkit.tree import empty
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.digest import ChainID
+    from layerkit.events import Observer
     from layerkit.tree import Tree
 
 
@@ -46,22 +49,27 @@ class OverlayViews:
         chains: Sequence[ChainID],
         trees: Callable[[], Sequence[Tree]],
         tars: Sequence[Path],
+        observe: Observer = ignore,
     ) -> tuple[Path, ...]:
         """The read-only lowers that show the image, top first; missing ones are written now.
 
         `chains` and `tars` are those of its layers, lowest first; `trees` gives the tree after
-        each layer, and is only called when a directory is missing. Raises `StoreError`,
+        each layer, and is only called when a directory is missing. `observe` is told in one warning
+        what the file system does not keep of what is written. Raises `StoreError`,
         `StoreFullError`, `IntegrityError`.
         """
         folders = [self.folder(chain) for chain in chains]
         missing = [number for number, folder in enumerate(folders) if not folder.is_dir()]
         if missing:
             stack = trees()
+            skipped = Skipped()
             with open_all(tars) as descriptors:
                 for number in missing:
                     lower = stack[number - 1] if number else empty()
                     change = delta.between(lower, stack[number])
-                    self._write(folders[number], change, descriptors.__getitem__)
+                    skipped.add(self._write(folders[number], change, descriptors.__getitem__))
+            if skipped:
+                observe(skipped.notice("warning", " in the image's view"))
         return tuple(reversed(folders))
 
     def remove(self, chain: ChainID) -> None:
@@ -69,16 +77,17 @@ class OverlayViews:
         with _guarded("remove"):
             self._remove(self._trees / chain.hex)
 
-    def _write(self, folder: Path, change: delta.Delta, tar_of: Callable[[int], int]) -> None:
+    def _write(self, folder: Path, change: delta.Delta, tar_of: Callable[[int], int]) -> Skipped:
         """Build beside, then name; whoever is second finds the name taken and drops its own."""
         beside = self._scratch / f"tree-{secrets.token_hex(8)}"
         try:
             with _guarded("write"):
                 (beside / "fs").mkdir(parents=True)
                 with _opened(beside / "fs", os.O_DIRECTORY) as root:
-                    disk.write(root, change, tar_of)
+                    skipped = disk.write(root, change, tar_of)
                     linux.syncfs(root)  # the name must not outlive the content
                 self._name(beside, folder.parent)
+            return skipped
         finally:
             with contextlib.suppress(OSError):
                 self._remove(beside)

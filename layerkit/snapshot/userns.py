@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from layerkit import errors, linux
 from layerkit.errors import LayerkitError, StoreError
+from layerkit.snapshot.skipped import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from layerkit.snapshot.idmap import IdMaps, Range
 
-Work: TypeAlias = "Callable[[], Counter[str]]"
+Work: TypeAlias = "Callable[[], Skipped]"
 
 _PACKET_LIMIT = 65536
 _TEXT_LIMIT = 2048  # characters, of up to twelve bytes each in JSON
@@ -31,7 +32,7 @@ _READY = b"in a namespace"
 _GO = b"its ids are mapped"
 
 
-def run(maps: IdMaps, work: Work) -> Counter[str] | None:
+def run(maps: IdMaps, work: Work) -> Skipped | None:
     """What `work` counts, done in a user namespace with these ids; None where none can be had.
 
     The namespace needs newuidmap(1) and newgidmap(1), which read subuid(5) and subgid(5) again.
@@ -52,7 +53,7 @@ def run(maps: IdMaps, work: Work) -> Counter[str] | None:
             os.waitpid(pid, 0)
 
 
-def _outcome(channel: socket.socket, pid: int, maps: IdMaps) -> Counter[str] | None:
+def _outcome(channel: socket.socket, pid: int, maps: IdMaps) -> Skipped | None:
     ready = channel.recv(_PACKET_LIMIT)
     if ready != _READY or not (
         _map("newuidmap", pid, maps.uids) and _map("newgidmap", pid, maps.gids)
@@ -64,8 +65,8 @@ def _outcome(channel: socket.socket, pid: int, maps: IdMaps) -> Counter[str] | N
         raise StoreError("cannot write: the process in the user namespace ended early")
     message = json.loads(packet)
     match message:
-        case {"counted": counted}:
-            return Counter(counted)
+        case {"counted": counted, "first": first}:
+            return Skipped(Counter(counted), first)
         case {"error": kind, "message": text, "hint": hint}:
             raise getattr(errors, kind)(text, hint=hint)
         case _:
@@ -95,7 +96,8 @@ def _go(parent: int, channel: socket.socket, work: Work) -> NoReturn:
 
 def _told(work: Work) -> dict[str, Any]:
     try:
-        return {"counted": work()}
+        skipped = work()
+        return {"counted": skipped.counts, "first": skipped.first}
     except LayerkitError as error:
         text = error.message[:_TEXT_LIMIT]
         return {"error": type(error).__name__, "message": text, "hint": error.hint}

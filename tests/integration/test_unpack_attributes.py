@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from support import overlays
+from support import images, overlays
 from support.listing import merged, scan_of
+from support.lookers import make_container
 from support.processes import outcome
 from support.tars import archive, directory, file, hardlink, oci_layout, pax, symlink
 from support.trees import differences, scan
@@ -120,6 +121,13 @@ def view(state_root, tmp_path) -> Iterator[Path]:
             [file("f", pax=xattrs({f"user.{'n' * 250}": "v", "user.v": "v" * 2000}))],
             id="largest-xattrs",
         ),
+        pytest.param(
+            [
+                file("f", pax=xattrs({"user.empty": "", "trusted.empty": ""})),
+                directory("d", pax=xattrs({"user.empty": ""})),
+            ],
+            id="XA-04-empty-xattrs",
+        ),
         pytest.param([directory("d", 0o2775, gid=8), file("d/f")], id="setgid-is-not-inherited"),
     ],
 )
@@ -151,6 +159,23 @@ def test_an_acl_reads_as_it_was_written(unpack, tmp_path):
     assert shown.stdout.split() == lines
 
 
+def test_an_acl_goes_through_export_and_import(load, cli, state_root, tmp_path):
+    """XA-17: the binary ACL is an xattr of the export, and the image made of it has it again."""
+    entries = [
+        file("f", mode=0o640, pax=xattrs({ACCESS: READERS})),
+        directory("d", 0o750, pax=xattrs({DEFAULT: READERS})),
+    ]
+    load(archive(*entries))
+    make_container(state_root, "layout:test", "try")
+
+    assert cli("export", "-o", tmp_path / "export.tar", "try").code == 0
+    assert cli("import", tmp_path / "export.tar", "again:1").code == 0
+    assert cli("unpack", "again:1", tmp_path / "rootfs") == (0, "", "")
+
+    assert os.getxattr(tmp_path / "rootfs/f", ACCESS) == READERS
+    assert os.getxattr(tmp_path / "rootfs/d", DEFAULT) == READERS
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -173,7 +198,7 @@ def test_an_xattr_that_cannot_be_is_left_out(unpack, state_root, tmp_path, name,
     told = unpack(tar)
 
     if name != "user.k" or len(value) > 65_536 or _is_ext4(tmp_path):
-        assert told == f"{NOT_KEPT}1 extended attribute\n"
+        assert told == f"{NOT_KEPT}1 extended attribute (first: {name[:100]} of 'f')\n"
         kept = archive(file("f", pax=xattrs({"user.z": "kept"})), file("g"))
         wanted = scan_of(merged([kept]), [kept])
         assert differences(wanted, scan(tmp_path / "rootfs")) == []
@@ -186,12 +211,31 @@ def _is_ext4(folder):
     return subprocess.run(kind, check=True, capture_output=True).stdout == b"ext2/ext3\n"
 
 
+def test_a_strange_name_is_told_as_escapes(unpack):
+    """What a terminal must not get is not in the example."""
+    told = unpack(archive(file(b"\x1b[31m\xff", pax=xattrs({"nowhere.\x07": "v"}))))
+
+    assert told == f"{NOT_KEPT}1 extended attribute (first: nowhere.\\x07 of '\\x1b[31m\\xff')\n"
+
+
 def test_an_xattr_of_a_symlink_that_cannot_be_is_left_out(unpack, tmp_path):
     """XA-12: only files and folders can have user xattrs."""
     tar = archive(symlink("s", "x", pax=xattrs({"user.k": "v", "trusted.k": "v"})))
 
-    assert unpack(tar) == f"{NOT_KEPT}1 extended attribute\n"
+    assert unpack(tar) == f"{NOT_KEPT}1 extended attribute (first: user.k of 's')\n"
     assert scan(tmp_path / "rootfs")[b"s"].xattrs == (("trusted.k", b"v"),)
+
+
+def test_a_view_that_cannot_keep_all_tells_it_once(load, cli):
+    """What a container will miss is one warning for all layers, when the view is written."""
+    lost = [archive(file(name, pax=xattrs({"nowhere.k": "v"}))) for name in ("f", "g")]
+    load(images.sample_layer(), *lost)
+
+    first, second = (cli("run", "--rm", "layout:test", "/bin/true") for _ in range(2))
+
+    told = NOT_KEPT.replace("note: not kept", "warning: not kept in the image's view")
+    assert first == (0, "", f"{told}2 extended attributes (first: nowhere.k of 'f')\n")
+    assert second == (0, "", "")
 
 
 def test_labels_are_the_hosts(unpack, tmp_path):
@@ -224,7 +268,8 @@ def test_a_file_system_without_xattrs_keeps_the_rest(load, cli, tmp_path):
         linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
         linux.mount("none", str(tmp_path / "rootfs"), "ramfs", 0)
         unpacked = cli("unpack", "layout:test", tmp_path / "rootfs")
-        assert unpacked == (0, "", f"{NOT_KEPT}6 extended attributes\n")
+        lost = "6 extended attributes (first: security.capability of 'f')"
+        assert unpacked == (0, "", f"{NOT_KEPT}{lost}\n")
         wanted = scan_of(merged([plain]), [plain])
         assert differences(wanted, scan(tmp_path / "rootfs")) == []
 

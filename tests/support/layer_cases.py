@@ -643,7 +643,7 @@ METADATA = [
         tree="u = x 04755 3:0\n g = x 02755 0:4\n t/ 01777",
     ),
     alone("XA-01", file("u", pax={"SCHILY.xattr.user.k": "v"}), tree="u = x user.k=v"),
-    alone("XA-04", file("u", pax={"SCHILY.xattr.user.k": ""}), tree="u = x"),
+    alone("XA-04", file("u", pax={"SCHILY.xattr.user.k": ""}), tree="u = x user.k="),
     alone(
         "XA-06",
         file("u", pax={"SCHILY.xattr.trusted.foo": "v"}),

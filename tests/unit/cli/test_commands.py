@@ -1,7 +1,6 @@
 """The small commands hand over their arguments and print the results."""
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -112,26 +111,17 @@ def test_rmi_prints_what_went(calls, cli):
     assert {options["force"] for _, options in asked} == {True}
 
 
-@pytest.mark.parametrize(
-    ("lost", "note"),
-    [
-        (Counter(), ""),
-        (
-            Counter(owner=12, device=1),
-            (
-                "note: not kept, for lack of rights or of support in the file system: "
-                "12 owners, 1 device file\n"
-            ),
-        ),
-    ],
-    ids=["all kept", "some lost"],
-)
-def test_unpack_tells_what_was_not_kept(calls, cli, lost, note):
-    """What could not be kept is counted in a note; nothing is printed otherwise."""
-    asked = calls("unpack.unpack", lost)
+@pytest.mark.parametrize("mode", ["auto", "plain"])
+def test_unpack_tells_what_was_not_kept(cli, monkeypatch, mode):
+    """What the operation has to say is on stderr, and nothing else is printed."""
 
-    assert cli("unpack", "a", "out") == (0, "", note)
-    assert asked == [(("a", Path("out")), {})]
+    def unpack(_home, image, directory, observe):
+        assert (image, directory) == ("a", Path("out"))
+        observe(Notice("note", "not kept: 1 owner"))
+
+    monkeypatch.setattr("layerkit.ops.unpack.unpack", unpack)
+
+    assert cli("--progress", mode, "unpack", "a", "out") == (0, "", "note: not kept: 1 owner\n")
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,20 @@
-"""Shells complete commands, options and the names of images."""
+"""Shells complete commands, options and the names of images and containers."""
 
 import pytest
 
 from layerkit import digest as digests
+from layerkit import oci
 from layerkit.cli import app
 from layerkit.ops.home import Home
 from layerkit.ops.images import ImageRow
+from layerkit.store.records import ContainerRecord, ImageRecord
 
 ID = digests.of_bytes(b"config")
 
 
 @pytest.fixture
 def images(monkeypatch, state_root):
-    """A state directory with images of these names in it."""
+    """A state directory with images and containers of these names in it."""
     rows = [
         ImageRow("centos", "7", "<none>", ID, "", 0),
         ImageRow("centos", "8", "<none>", ID, "", 0),
@@ -20,7 +22,12 @@ def images(monkeypatch, state_root):
         ImageRow("debian", "12", "<none>", ID, "", 0),
     ]
     monkeypatch.setattr("layerkit.ops.images.list_images", lambda _home, _pattern: rows)
-    Home(state_root).close()
+    with Home(state_root) as home:
+        image = ImageRecord(ID, oci.OCI_MANIFEST, 0, ID, "", "", 0, ())
+        home.store.database.put_image(image)
+        for number, (start, name) in enumerate((("d", "dove"), ("0", "try"), ("a", "deer"))):
+            record = ContainerRecord(start * 64, name, "centos:7", ID, -float(number))
+            home.store.database.put_container(record)
 
 
 def completed(cli, monkeypatch, line):
@@ -60,10 +67,19 @@ def test_another_shell_is_refused(cli):
         ("layerkit rmi deb", ["debian:12"]),
         ("layerkit rmi debian:12 centos:", ["centos:7", "centos:8"]),
         ("layerkit tag x", []),
+        ("layerkit diff ", ["dove", "try", "deer"]),
+        ("layerkit diff d", ["dove", "deer", "d" * 12]),
+        ("layerkit export 0", ["0" * 12]),
+        ("layerkit ls de", ["deer", "debian:12"]),
+        ("layerkit ls --platform linux/amd64 ce", ["centos:7", "centos:8"]),
+        ("layerkit cat deer:/x d", ["dove", "deer", "d" * 12, "debian:12"]),
+        ("layerkit inspect deb", ["debian:12"]),
+        ("layerkit inspect --type container ", ["dove", "try", "deer"]),
+        ("layerkit inspect --type image d", ["debian:12"]),
     ],
 )
 def test_words_are_completed(images, cli, monkeypatch, line, wanted):
-    """Commands, options, their values and images are offered where they belong."""
+    """Commands, options, their values, images and containers are offered where they belong."""
     assert completed(cli, monkeypatch, line) == wanted
 
 
@@ -78,6 +94,7 @@ def test_a_broken_state_directory_is_no_error(images, cli, monkeypatch, state_ro
     (state_root / "store.db").write_bytes(b"no database" * 1000)
 
     assert completed(cli, monkeypatch, "layerkit history ") == []
+    assert completed(cli, monkeypatch, "layerkit diff ") == []
 
 
 def test_the_root_option_counts(images, cli, monkeypatch, tmp_path):

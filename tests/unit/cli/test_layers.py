@@ -144,6 +144,54 @@ def test_changes_have_fields(layers):
     ]
 
 
+def test_wasted_bytes_are_those_that_nobody_sees(registry, cli):
+    """Computed by hand: what is behind each number stands beside its entry."""
+    lowest = tars.archive(
+        tars.directory("d"),
+        tars.file("kept", b"x" * 1),  # shown
+        tars.file("one", b"x" * 2),  # wasted: replaced above
+        tars.file(
+            "two", b"x" * 4
+        ),  # shown: `two` is copied up above, but `link` still is this file
+        tars.hardlink("link", "two"),
+        tars.file("three", b"x" * 8),  # wasted: both of its names are copied up above
+        tars.hardlink("third", "three"),
+        tars.file("d/gone", b"x" * 16),  # wasted: its folder goes
+        tars.file("moved", b"x" * 32),  # shown: the name goes, but above it has another one
+        tars.file("twice", b"x" * 64),  # wasted: the same layer replaces it
+        tars.file("twice", b"x" * 128),  # shown
+        tars.gnu_sparse("holes", [(0, 1)], 256, b"x"),  # wasted, with its holes
+        tars.file("again", b"x" * 512),  # wasted, though the same comes again
+    )
+    above = tars.archive(
+        tars.file("one", b"y" * 1),  # shown
+        tars.file("two", b"x" * 4),  # shown
+        tars.file("three", b"x" * 8),  # shown
+        tars.hardlink("third", "three"),
+        tars.hardlink("other", "moved"),
+        tars.whiteout("holes"),
+        tars.file("again", b"x" * 512),  # shown
+        tars.file("short-lived", b"x" * 1024),  # wasted: deleted above
+    )
+    top = tars.archive(
+        tars.whiteout("d"),
+        tars.whiteout("moved"),
+        tars.whiteout("short-lived"),
+        tars.whiteout("nothing"),
+    )
+    registry.add_image("wasted", "1", [lowest, above, top])
+    name = f"{registry.host}/wasted:1"
+    assert cli("pull", "-q", name).code == 0
+
+    out = cli("layers", "--format", "{{.Number}} {{.Size}} {{.Files}} {{.Wasted}}", name).out
+
+    assert out.splitlines() == [
+        f"1 {1 + 2 + 4 + 8 + 16 + 32 + 64 + 128 + 256 + 512} 13 {2 + 8 + 16 + 64 + 256 + 512}",
+        f"2 {1 + 4 + 8 + 512 + 1024} 8 1024",
+        "3 0 4 0",
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -170,6 +218,6 @@ def test_reading_the_registry_is_noted(registry, cli):
 
     note, *progress, total = outcome.err.splitlines()
     assert note == f"note: {name} is not here: it is read from the registry"
-    assert progress == [f"{digest}: Downloading 4.1kB" for digest in short(registry)]
+    assert set(progress) == {f"{digest}: Downloading 4.1kB" for digest in short(registry)}
     assert total.startswith("note: 2 layers")
     assert cli("images", "-q").out == ""

@@ -98,7 +98,7 @@ def _sealed(body: bytes) -> bytes:
     "data",
     [
         pytest.param(b"", id="nothing"),
-        pytest.param(SOME.replace(b"toc 1", b"toc 2", 1), id="a later version"),
+        pytest.param(SOME.replace(b"toc 2", b"toc 3", 1), id="a later version"),
         pytest.param(b"PK\x03\x04", id="something else"),
         pytest.param(SOME + b"\0", id="more behind it"),
         pytest.param(_sealed(b""), id="no content"),

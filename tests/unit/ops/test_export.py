@@ -24,7 +24,11 @@ BASE = tars.archive(
     tars.directory("./", 0o711, uid=5, mtime=77),
     tars.directory("etc"),
     tars.file("etc/motd", b"hello\n", mode=0o640, uid=1, gid=2),
-    tars.file("z", b"many names", pax={"mtime": "5.25", "SCHILY.xattr.user.k": "v"}),
+    tars.file(
+        "z",
+        b"many names",
+        pax={"mtime": "5.25", "SCHILY.xattr.user.k": "v", "SCHILY.xattr.user.no": ""},
+    ),
     tars.hardlink("a", "z", pax={"mtime": "5.25"}),
     tars.hardlink("etc/b", "z", pax={"mtime": "5.25"}),
     tars.symlink("link", "etc/motd"),
@@ -113,7 +117,7 @@ def test_metadata_is_that_of_the_tree(home, container):
     root = found[b""]
     assert (root.mode, root.uid, root.seconds) == (0o711, 5, 77)
     assert (found[b"a"].seconds, found[b"a"].nanos) == (5, 250_000_000)
-    assert found[b"a"].xattrs == {"user.k": b"v"}
+    assert found[b"a"].xattrs == {"user.k": b"v", "user.no": b""}
     assert found[b"null"].device == (1, 3)
 
 

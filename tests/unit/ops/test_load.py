@@ -231,7 +231,11 @@ DAMAGE = {
         IntegrityError,
         "wrong size",
     ),
-    "layer-missing": (lambda layout: blob_of(layout, "layer").unlink(), NotFoundError, "blobs"),
+    "layer-missing": (
+        lambda layout: blob_of(layout, "layer").unlink(),
+        NotFoundError,
+        "layer is neither in it nor here",
+    ),
     "config-missing": (lambda layout: blob_of(layout, "config").unlink(), NotFoundError, "blobs"),
 }
 

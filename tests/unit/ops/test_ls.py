@@ -7,7 +7,7 @@ from support import tars
 from support.lookers import bring, looker, make_container
 from support.registry import TestRegistry
 
-from layerkit.errors import NotFoundError, UsageError
+from layerkit.errors import IntegrityError, NotFoundError, UsageError
 from layerkit.ops.ls import ls
 
 BASE = tars.archive(
@@ -148,9 +148,10 @@ def test_a_container_shows_its_changes(name, state_root):
 
 
 def test_a_remote_file_needs_no_layer_below(registry, name, state_root):
-    """That a file is there is known as soon as the top layer with it is read."""
-    base, top = (tars.archive(tars.file("x")), tars.archive(tars.file("y")))
-    image = registry.add_image("two", "1", [base, top])
+    """That a file is there is known when the top layer with it is read, whatever is below."""
+    low = [tars.archive(tars.hardlink(f"h{number}", "nowhere")) for number in range(3)]
+    registry.add_image("many", "1", [*low, tars.archive(tars.file("y"))])
 
-    assert listed(state_root, f"{registry.host}/two:1", "/y") == {None: [b"/y"]}
-    assert registry.paths("two/blobs/")[1:] == [f"/v2/two/blobs/{image.layers[1].digest}"]
+    assert listed(state_root, f"{registry.host}/many:1", "/y") == {None: [b"/y"]}
+    with pytest.raises(IntegrityError, match="nowhere"):
+        listed(state_root, f"{registry.host}/many:1", "/")

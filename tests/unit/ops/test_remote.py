@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import replace
 
 import pytest
@@ -53,16 +54,40 @@ def transfers(registry):
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", ""])
-def test_the_transfer_ends_behind_the_file(registry, add, state_root, compression):
-    """Of the top layer little more than the file is sent, of those below nothing."""
-    top = tars.archive(ETC, tars.file("etc/motd", "top\n"), tars.file("big", BIG))
+def test_no_layer_below_the_file_is_read(registry, add, state_root, compression):
+    """The top layer comes once and whole, those below not at all."""
+    top = tars.archive(ETC, tars.file("etc/motd", "top\n"), tars.file("big", BIG[:MIB]))
     name, (_, blob) = add(BASE, top, compression=compression)
 
     assert read(state_root, name, "/etc/motd") == b"top\n"
 
-    ((path, sent),) = transfers(registry)
-    assert path == blob
-    assert sent < 8 * MIB
+    assert [path for path, _ in transfers(registry)] == [blob]
+
+
+AGAIN = {
+    "D16-file": ([tars.file("a", "old"), tars.file("a", "new")], "/a"),
+    "D16-link-replaced": ([tars.file("b", "old"), tars.hardlink("a", "b"), tars.file("a", "new")], "/a"),
+    "D16-link-outlives": ([tars.file("b", "new"), tars.hardlink("a", "b"), tars.file("b", "old")], "/a"),
+    "D16-symlink-then-file": ([tars.symlink("a", "b"), tars.file("b", "old"), tars.file("a", "new")], "/a"),
+    "MD-02-folder-then-file": ([ETC, tars.file("etc/a", "x"), tars.file("etc", "new")], "/etc"),
+    "behind-a-symlink": ([tars.symlink("d", "etc"), tars.file("etc/a", "old"), tars.file("d/a", "new")], "/etc/a"),
+    "folder-that-became-a-link": (
+        [tars.file("e/a", "new"), ETC, tars.file("etc/a", "old"), tars.symlink("etc", "e")], "/etc/a"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("entries", "path"), AGAIN.values(), ids=AGAIN)
+def test_the_last_entry_for_a_path_holds(add, state_root, entries, path):
+    """D16: what an entry says is believed at the end of its layer, as a pull does."""
+    base = tars.archive(ETC, tars.file("etc/a", "below"))
+    name, _ = add(base, tars.archive(*entries))
+
+    remote = read(state_root, name, path)
+
+    assert remote == b"new"
+    bring(state_root, name)
+    assert read(state_root, name, path) == remote
 
 
 def test_layers_without_the_file_are_read_to_their_end_once(registry, add, state_root):
@@ -97,20 +122,39 @@ def test_what_a_layer_hides_is_not_looked_for_below(registry, add, state_root, m
 
 
 def test_a_symlink_starts_the_search_again_without_a_second_transfer(registry, add, state_root):
-    """What was read of the layers above is remembered; the open transfer is gone on with."""
+    """What was read is remembered, and a small file that the symlinks lead to was kept."""
     base = tars.archive(
         ETC,
         tars.symlink("etc/a", "b"),
         tars.symlink("etc/b", "/etc/c"),
         tars.file("etc/c", "there\n"),
-        tars.file("big", BIG),
     )
     name, (below, above) = add(base, tars.archive(tars.file("x")))
 
     assert read(state_root, name, "/etc/a") == b"there\n"
 
     assert [path for path, _ in transfers(registry)] == [above, below]
-    assert transfers(registry)[-1][1] < 8 * MIB
+
+
+def test_a_large_file_is_fetched_again(registry, add, state_root, monkeypatch):
+    """What is not kept costs a second transfer, which ends behind the file."""
+    monkeypatch.setattr("layerkit.ops.remote_layer.KEPT_SIZE", 1000)
+    name, (blob,) = add(tars.archive(tars.file("a", b"x" * 1001), tars.file("big", BIG)))
+
+    assert read(state_root, name, "/a") == b"x" * 1001
+
+    (whole, part) = transfers(registry)
+    assert (whole[0], part[0]) == (blob, blob)
+    assert part[1] < 8 * MIB < whole[1]
+
+
+def test_what_is_kept_has_a_limit(registry, add, state_root, monkeypatch):
+    """Of many entries for one path only as much stays in memory as the limit allows."""
+    monkeypatch.setattr("layerkit.ops.remote_layer.KEPT_SIZE", 1000)
+    name, (blob,) = add(tars.archive(*(tars.file("a", b"%d" % n * 400) for n in range(9))))
+
+    assert read(state_root, name, "/a") == b"8" * 400
+    assert [path for path, _ in transfers(registry)] == [blob]
 
 
 def test_a_file_that_went_by_is_fetched_again(registry, add, state_root):
@@ -126,7 +170,7 @@ def test_a_file_that_went_by_is_fetched_again(registry, add, state_root):
     assert read(state_root, name, "/b") == b"content\n"
 
     assert [path for path, _ in transfers(registry)] == [blob] * 2
-    assert all(sent < 12 * MIB for _, sent in transfers(registry))
+    assert transfers(registry)[1][1] < 12 * MIB
 
 
 def test_an_undecided_path_is_what_a_pull_would_make_of_it(registry, add, state_root):
@@ -229,6 +273,36 @@ def test_a_listing_reads_all_layers(registry, add, state_root):
 
     assert wholly(state_root, name) == [b"etc", b"top"]
     assert sorted(path for path, _ in transfers(registry)) == sorted(blobs)
+
+
+@pytest.mark.parametrize("path", [b"/", b"/etc"], ids=["root", "folder"])
+def test_layers_are_read_side_by_side(registry, add, state_root, path):
+    """Three transfers are under way before one of them has to end; the listing is the same."""
+    name, blobs = add(BASE, *(tars.archive(tars.file(f"etc/{number}")) for number in range(2)))
+    all_here = threading.Barrier(3)
+
+    def wait_for_all(request, serve):
+        all_here.wait(timeout=60)
+        return serve(request)
+
+    for blob in blobs:
+        registry.fault(blob, wait_for_all, times=1)
+
+    with looker(state_root) as found:
+        (listing,) = ls(found.find(name), path)
+
+    wanted = [b"0", b"1", b"motd"] if path == b"/etc" else [b"big", b"etc"]
+    assert [row.name for row in listing.rows] == wanted
+    assert sorted(each for each, _ in transfers(registry)) == sorted(blobs)
+
+
+def test_one_bad_layer_of_many_is_the_error(registry, add, state_root):
+    """A layer that is not there ends the reading of the others, and is named."""
+    name, blobs = add(BASE, *(tars.archive(tars.file(f"f{number}")) for number in range(5)))
+    registry.fault(blobs[1], status(404))
+
+    with pytest.raises(NotFoundError, match=blobs[1].rpartition("/")[2]):
+        wholly(state_root, name)
 
 
 def test_a_remote_tree_is_the_same_as_after_a_pull(add, state_root):

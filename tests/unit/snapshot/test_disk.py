@@ -389,9 +389,9 @@ def test_without_privileges_what_can_be_kept_is_kept(tmp_path):
 
     def work():
         skipped = write(Path("root"), tar)
-        assert skipped["device"] == 3, skipped
-        assert skipped["xattr"] == 1, skipped
-        assert skipped["owner"] + skipped["recorded"] >= 4, skipped
+        counts = skipped.counts
+        assert (counts["device"], counts["xattr"]) == (3, 1), skipped
+        assert counts["owner"] + counts["recorded"] >= 4, skipped
 
     os.chmod(tmp_path, 0o777)
     assert outcome(work, uid=NOBODY, folder=tmp_path) == 0
