@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from layerkit.registry.serving import Answer, Catalog
 
 _END_OF_HEAD = b"\r\n\r\n"
-_PIECE = 256 << 10
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
     """The patience with clients: open `connections`, bytes of a request's `head`, and seconds.
 
-    `idle` is how long a client may take to send a head, and to take 256 KiB of a body; `linger`
+    `idle` is how long a client may take to send a head, and to take a MiB of a body; `linger`
     how long it may still send after the last answer.
     """
 
