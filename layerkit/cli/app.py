@@ -34,6 +34,7 @@ COMMANDS = {
     "save": "Save images to an archive or an OCI layout directory",
     "import": "Make an image of a root file system tar",
     "export": "Write the root file system of a container as a tar",
+    "serve": "Serve the images here as a read-only registry",
     "run": "Create and run a new container from an image",
     "diff": "Show what a container changed in its file system",
     "version": "Show the versions of layerkit and of what it runs on",

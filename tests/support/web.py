@@ -7,6 +7,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,22 +15,37 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _PIECE = 64 << 10
+_TICK = 0.02
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
 @dataclass
 class Request:
-    """One request as it came; `status` and `sent` (bytes of body) are what became of it."""
+    """One request as it came; `status`, `sent` (bytes of body) and `ended` are what became of it.
+
+    `ended` is "" until then, "whole", "cut", "reset", "stall", or "gone" when the client was the
+    one to leave. `at` is in seconds of the monotonic clock; `connection` counts from 1, and `open`
+    is how many of them were open.
+    """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
+    at: float = 0.0
+    connection: int = 0
+    open: int = 0
     status: int = 0
     sent: int = 0
+    ended: str = ""
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
     def range(self) -> str:
@@ -47,6 +63,8 @@ class Reply:
     """One answer to send: of `body` only the first `cut` bytes, then `end` happens.
 
     `end` is "" to go on, "close" or "reset" the connection, or "stall" until the server closes.
+    `rate` is in bytes of body a second; from byte `gate[0]` on the body waits for `gate[1]`. With
+    status 0 no head is sent but `raw`, as it is.
     """
 
     status: int
@@ -55,6 +73,9 @@ class Reply:
     cut: int | None = None
     end: str = ""
     chunked: bool = False
+    rate: float | None = None
+    gate: tuple[int, threading.Event] | None = None
+    raw: Iterable[bytes] = ()
 
 
 Answer: TypeAlias = "Callable[[Request], Reply]"
@@ -73,10 +94,11 @@ class Server(socketserver.ThreadingTCPServer):
         self.scheme = "https" if tls else "http"
         self.connections = 0
         self.closing = threading.Event()
-        self._open: set[socket.socket] = set()
+        self.numbers: dict[socket.socket, int] = {}
         super().__init__((address, port), _Handler)
         # Small, so that `sent` counts what the client took, not what the kernel swallowed.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIECE)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            self.socket.setsockopt(socket.SOL_SOCKET, option, _PIECE)
         if tls:  # the handshake belongs to the connection's own thread
             self.socket = tls.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
@@ -85,19 +107,19 @@ class Server(socketserver.ThreadingTCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
         self.connections += 1
-        self._open.add(request)
+        self.numbers[request] = self.connections
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """Close without a farewell, which would come before a reset."""
-        self._open.discard(request)
+        self.numbers.pop(request, None)
         self.close_request(request)
 
     def close(self) -> None:
         """Stop, wake every thread that waits for a client, and wait for it."""
         self.closing.set()
         self.shutdown()
-        for connection in list(self._open):
+        for connection in list(self.numbers):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
@@ -115,14 +137,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer, as every method does."""
         path, query = urlsplit(self.path).path, urlsplit(self.path).query
         headers = {name.title(): ", ".join(self.headers.get_all(name)) for name in self.headers}
-        request = Request(self.command, path, query, headers)
+        request = Request(self.command, path, query, headers, time.monotonic())
+        request.connection = self.server.numbers.get(self.connection, 0)
+        request.open = len(self.server.numbers)
         reply = self.server.answer(request)
         request.status = reply.status
+        try:
+            self._send(request, reply)
+        except OSError:
+            request.ended = "gone"
+            raise
+        self._finish(request, reply.end)
+
+    def _send(self, request: Request, reply: Reply) -> None:
+        for piece in reply.raw:
+            request.sent += len(piece)
+            self.wfile.write(piece)
         if reply.status:
             self._send_head(reply)
             if self.command != "HEAD":
                 self._send_body(request, reply)
-        self._finish(reply.end)
 
     do_HEAD = do_GET  # noqa: N815  the name that http.server looks for
 
@@ -140,19 +174,57 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send_body(self, request: Request, reply: Reply) -> None:
-        wanted = memoryview(reply.body)[: reply.cut]
-        for start in range(0, len(wanted), _PIECE):
-            piece = wanted[start : start + _PIECE]
+        for piece in self._pieces(reply):
             request.sent += len(piece)  # before: the client may look at it as soon as it has it
             head, tail = (b"%x\r\n" % len(piece), b"\r\n") if reply.chunked else (b"", b"")
             self.wfile.write(head + piece + tail)
         if reply.chunked and not reply.end:
             self.wfile.write(b"0\r\n\r\n")
 
-    def _finish(self, end: str) -> None:
+    def _pieces(self, reply: Reply) -> Iterator[memoryview]:
+        """The body in pieces, each when it is time for it; no more once the server closes."""
+        wanted = memoryview(reply.body)[: reply.cut]
+        at, opened = reply.gate or (len(wanted), None)
+        size = _PIECE if reply.rate is None else max(1, min(_PIECE, int(reply.rate * _TICK)))
+        yield from self._paced(wanted[:at], size, reply.rate)
+        while opened is not None and not opened.wait(_TICK):
+            if self.server.closing.is_set():
+                raise ConnectionAbortedError("the server closes")
+        yield from self._paced(wanted[at:], size, reply.rate)
+
+    def _paced(self, data: memoryview, size: int, rate: float | None) -> Iterator[memoryview]:
+        for start in range(0, len(data), size):
+            if rate is not None and self.server.closing.wait(size / rate):
+                raise ConnectionAbortedError("the server closes")
+            yield data[start : start + size]
+
+    def _finish(self, request: Request, end: str) -> None:
+        request.ended = {"": "whole", "close": "cut"}.get(end, end)
         if end == "stall":
             self.server.closing.wait()
         if end == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         if end:
             self.close_connection = True
+
+
+@contextlib.contextmanager
+def silent_host() -> Iterator[str]:
+    """A host and port where every connection is taken and none is ever answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield _name(listener)
+
+
+@contextlib.contextmanager
+def full_host() -> Iterator[str]:
+    """A host and port where connecting hangs: its backlog is full, further SYNs are dropped."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
+        yield _name(listener)
+
+
+def _name(listener: socket.socket) -> str:
+    address, port = listener.getsockname()
+    return f"{address}:{port}"
