@@ -95,7 +95,7 @@ def failure(failed: str, error: Exception, limits: Limits) -> RegistryError:
     for cause in causes:
         disagreement = _disagreement(cause)
         if disagreement:
-            return RegistryError(f"{failed}: {disagreement}")
+            return RegistryError(f"{failed}: {disagreement}", hint=_setting(cause))
     through = " (through the proxy)" if _has(causes, urllib3.exceptions.ProxyError) else ""
     reasons = filter(None, (_reason(cause, limits) for cause in causes))
     return UnavailableError(f"{failed}{through}: {next(reasons, 'connection failed')}")
@@ -132,6 +132,19 @@ def _disagreement(cause: BaseException) -> str:
             return "not a valid host"
         case HTTPException() if not isinstance(cause, (RemoteDisconnected, IncompleteRead)):
             return "the answer is not HTTP"
+    return ""
+
+
+def _setting(cause: BaseException) -> str:
+    """What to configure where the server is as it should be; "" if nothing helps."""
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return "an authority of your own is trusted from certs.d/HOST:PORT/ca.crt"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
+            return (
+                "if it speaks plain http, say so: insecure-registries in docker's daemon.json, "
+                "insecure in registries.conf, or an http:// server in hosts.toml"
+            )
     return ""
 
 
