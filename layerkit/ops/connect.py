@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layerkit.registry import Client, from_documents
+from layerkit.registry import Client, Files, Places, from_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Client", "connect"]
+__all__ = ["Client", "Files", "Places", "connect"]
 
 
 def connect(credentials: Iterable[tuple[str, str]], proxies: Mapping[str, str]) -> Client:
