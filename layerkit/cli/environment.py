@@ -99,13 +99,15 @@ def registry_places(authorities: Iterable[Path] = ()) -> Places:
     )
 
 
-def alias_files() -> Files:
-    """The user's own files of short image names.
+def full_name(name: str) -> str:
+    """The image name that `name` is the user's alias of, else `name` itself.
 
-    Those of the machine are a distribution's list, where a word that docker users know, such as
-    `centos`, means the image of another registry.
+    Aliases of the machine are not asked: they are a distribution's list, where a word that docker
+    users know, such as `centos`, means the image of another registry.
     """
-    return _registries_files(_configuration_folders()[:1])
+    from layerkit.ops.connect import full_name  # noqa: PLC0415  as for client()
+
+    return full_name(_registries_files(_configuration_folders()[:1]), name)
 
 
 def _configuration_folders() -> list[Path]:

@@ -176,6 +176,8 @@ def _place(table: Table) -> Place:
 def _aliases(table: Table) -> Iterator[tuple[str, str]]:
     """Each short name and the full one; an empty one takes an earlier file's back."""
     for name in table:
+        if _has_registry(name):
+            raise table.error(name, "wanted a short name, without a registry")
         if full := table.text(name):
             reference = _full(table, name, full)
             if f"{reference.registry}/{reference.repository}:latest" != reference.canonical:
@@ -186,13 +188,17 @@ def _aliases(table: Table) -> Iterator[tuple[str, str]]:
 
 def _full(table: Table, key: str, text: str) -> Reference:
     """The reference that `text` spells, registry included."""
-    first, slash, _ = text.partition("/")
-    if not slash or not (set(".:") & set(first) or first == "localhost"):
+    if not _has_registry(text):
         raise table.error(key, f"{text!r} does not begin with a registry")
     try:
         return references.parse(text)
     except UsageError as error:
         raise table.error(key, error.message) from None
+
+
+def _has_registry(name: str) -> bool:
+    first, slash, _ = name.partition("/")
+    return bool(slash) and (first == "localhost" or not set(".:").isdisjoint(first))
 
 
 def _length(prefix: str, reference: Reference) -> int:

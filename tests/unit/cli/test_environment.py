@@ -258,11 +258,17 @@ def test_a_named_registries_conf_has_to_be_there(home, monkeypatch):
         environment.registry_places()
 
 
-def test_short_names_are_the_users_own(home):
-    """The machine's list would give docker's names another meaning."""
-    files = environment.alias_files()
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (f"{HOME}/.config/containers/registries.conf", "r.io/centos:7"),
+        (f"{HOME}/.config/containers/registries.conf.d/own.conf", "r.io/centos:7"),
+        ("/etc/containers/registries.conf", "centos:7"),
+        ("/etc/containers/registries.conf.d/shortnames.conf", "centos:7"),
+    ],
+)
+def test_short_names_are_the_users_own(home, fs, path, wanted):
+    """An alias is the user's; the machine's list would give docker's names another meaning."""
+    fs.create_file(path, contents='[aliases]\ncentos = "r.io/centos"')
 
-    assert [str(path) for path in (*files.main, *files.folders)] == [
-        f"{HOME}/.config/containers/registries.conf",
-        f"{HOME}/.config/containers/registries.conf.d",
-    ]
+    assert environment.full_name("centos:7") == wanted

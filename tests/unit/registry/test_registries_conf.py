@@ -297,6 +297,7 @@ def test_the_first_main_file_counts_alone(fs):
             "registry #1.mirror #1.pull-from-mirror: not allowed with mirror-by-digest-only",
         ),
         ("[registries.search]", "registries: the format of version 1"),
+        ('[aliases]\n"r.io/a" = "s.io/a"', 'aliases."r.io/a": wanted a short name'),
         ('[aliases]\na = "b"', "aliases.a: 'b' does not begin with a registry"),
         ('[aliases]\na = "r.io/B"', "aliases.a: invalid image name 'r.io/B'"),
         ('[aliases]\na = "r.io/b:1"', "aliases.a: got 'r.io/b:1', wanted no tag and no digest"),
