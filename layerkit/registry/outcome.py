@@ -7,6 +7,7 @@ can carry secrets. What a server writes is shortened and freed of control charac
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import unicodedata
 from http import HTTPStatus
@@ -34,6 +35,7 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((urllib3.exceptions.TimeoutError, TimeoutError), "nothing came for {0.read:g} s"),
     ((IncompleteRead, ssl.SSLError), "connection closed too early"),
 )
+_CLIENT_REFUSED = re.compile(r"_ALERT_(.*CERTIFICATE|UNKNOWN_CA|HANDSHAKE)")
 _LONGEST_TEXT = 300
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 # A connection that just ends has broken off; any other TLS error is a disagreement.
@@ -145,6 +147,8 @@ def _setting(cause: BaseException) -> str:
                 "if it speaks plain http, say so: insecure-registries in docker's daemon.json, "
                 "insecure in registries.conf, or an http:// server in hosts.toml"
             )
+        case ssl.SSLError(reason=str(reason)) if _CLIENT_REFUSED.search(reason):
+            return "a client's certificate is read from certs.d/HOST:PORT/NAME.cert and NAME.key"
     return ""
 
 

@@ -257,14 +257,15 @@ def test_a_client_shows_its_certificate(serve, files, identity):
     ],
 )
 def test_a_client_that_is_not_let_in(serve, files, name, reason):
-    """What the registry says about our certificate is the error."""
+    """What the registry says about our certificate is the error, with a next step."""
     pair = ((files / f"{name}.cert", files / f"{name}.key"),) if name else ()
     registry = serve(clients=True)
 
-    with pytest.raises(RegistryError, match=f"TLS failed .*{reason}"):
+    with pytest.raises(RegistryError, match=f"TLS failed .*{reason}") as caught:
         ask(registry, TLS((files / "ca.crt",), pair))
 
     assert registry.requests == []
+    assert "NAME.cert" in caught.value.hint
 
 
 @pytest.mark.parametrize(
