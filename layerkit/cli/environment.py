@@ -10,11 +10,11 @@ from typing import IO, TYPE_CHECKING
 from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from layerkit.cli.configuration import Configuration
     from layerkit.oci import Platform
-    from layerkit.ops.connect import Client
+    from layerkit.ops.connect import Client, Files, Places
 
 SYSTEM_ROOT = Path("/var/lib/layerkit")
 SYSTEM_CONFIGURATION = Path("/etc/layerkit/config.toml")
@@ -102,6 +102,54 @@ def _credential_paths() -> Iterator[Path]:
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "containers/auth.json"
     yield _folder("XDG_CONFIG_HOME", "~/.config") / "containers/auth.json"
+
+
+def registry_places(authorities: Iterable[Path] = ()) -> Places:
+    """Where mirrors, certificates and the like are configured, the user's before the machine's.
+
+    `authorities` are trusted in addition to what is found there.
+    """
+    from layerkit.ops.connect import Places  # noqa: PLC0415  as for client()
+
+    folders = _configuration_folders()
+    return Places(
+        certs=tuple(
+            folder / tool / "certs.d"
+            for folder in folders
+            for tool in ("containerd", "docker", "containers")
+        ),
+        registries=_registries_files(folders),
+        daemons=tuple(folder / "docker/daemon.json" for folder in folders),
+        authorities=tuple(authorities),
+    )
+
+
+def full_name(name: str) -> str:
+    """The image name that `name` is the user's alias of, else `name` itself.
+
+    Aliases of the machine are not asked: they are a distribution's list, where a word that docker
+    users know, such as `centos`, means the image of another registry.
+    """
+    from layerkit.ops.connect import full_name  # noqa: PLC0415  as for client()
+
+    return full_name(_registries_files(_configuration_folders()[:1]), name)
+
+
+def _configuration_folders() -> list[Path]:
+    return [_folder("XDG_CONFIG_HOME", "~/.config"), Path("/etc")]
+
+
+def _registries_files(folders: list[Path]) -> Files:
+    """Of the main files the user's counts alone, of the drop-ins it has the last word."""
+    from layerkit.ops.connect import Files  # noqa: PLC0415  as for client()
+
+    mains = [folder / "containers/registries.conf" for folder in folders]
+    if named := os.environ.get("CONTAINERS_REGISTRIES_CONF"):
+        mains = [Path(named)]
+        if not mains[0].is_file():
+            raise UsageError(f"CONTAINERS_REGISTRIES_CONF names {named!r}, which is no file")
+    drop_ins = [folder / "containers/registries.conf.d" for folder in reversed(folders)]
+    return Files(tuple(mains), tuple(drop_ins))
 
 
 def _folder(variable: str, usual: str) -> Path:

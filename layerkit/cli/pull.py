@@ -69,7 +69,7 @@ def fetch(
     """
     from layerkit.ops.pull import pull  # noqa: PLC0415  loads what speaks HTTP
 
-    reference = references.parse(name)
+    reference = references.parse(environment.full_name(name))
 
     def observe(event: Event) -> None:
         text = _docker_line(reference, event)

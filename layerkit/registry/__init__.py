@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from layerkit.registry.client import Client
 from layerkit.registry.credentials import Credentials, Lookup, anonymous, from_documents
+from layerkit.registry.endpoints import Endpoint
 from layerkit.registry.limits import Limits
+from layerkit.registry.places import Places, configured
+from layerkit.registry.registries_conf import Files
 from layerkit.registry.stream import BlobStream
 
 __all__ = [
     "BlobStream",
     "Client",
     "Credentials",
+    "Endpoint",
+    "Files",
     "Limits",
     "Lookup",
+    "Places",
     "anonymous",
+    "configured",
     "from_documents",
 ]

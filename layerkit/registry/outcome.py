@@ -7,6 +7,7 @@ can carry secrets. What a server writes is shortened and freed of control charac
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import unicodedata
 from http import HTTPStatus
@@ -34,6 +35,7 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((urllib3.exceptions.TimeoutError, TimeoutError), "nothing came for {0.read:g} s"),
     ((IncompleteRead, ssl.SSLError), "connection closed too early"),
 )
+_CLIENT_REFUSED = re.compile(r"_ALERT_(.*CERTIFICATE|UNKNOWN_CA|HANDSHAKE)")
 _LONGEST_TEXT = 300
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 # A connection that just ends has broken off; any other TLS error is a disagreement.
@@ -96,7 +98,7 @@ def failure(failed: str, error: Exception, limits: Limits) -> RegistryError:
     for cause in causes:
         disagreement = _disagreement(cause)
         if disagreement:
-            return RegistryError(f"{failed}: {disagreement}")
+            return RegistryError(f"{failed}: {disagreement}", hint=_setting(cause))
     through = " (through the proxy)" if _has(causes, urllib3.exceptions.ProxyError) else ""
     reasons = filter(None, (_reason(cause, limits) for cause in causes))
     return UnavailableError(f"{failed}{through}: {next(reasons, 'connection failed')}")
@@ -134,6 +136,21 @@ def _disagreement(cause: BaseException) -> str:
             return "not a valid host"
         case HTTPException() if not isinstance(cause, (RemoteDisconnected, IncompleteRead)):
             return "the answer is not HTTP"
+    return ""
+
+
+def _setting(cause: BaseException) -> str:
+    """What to configure where the server is as it should be; "" if nothing helps."""
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return "an authority of your own is trusted from certs.d/HOST:PORT/ca.crt"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
+            return (
+                "if it speaks plain http, say so: insecure-registries in docker's daemon.json, "
+                "insecure in registries.conf, or an http:// server in hosts.toml"
+            )
+        case ssl.SSLError(reason=str(reason)) if _CLIENT_REFUSED.search(reason):
+            return "a client's certificate is read from certs.d/HOST:PORT/NAME.cert and NAME.key"
     return ""
 
 

@@ -258,3 +258,77 @@ def test_the_client_gets_credentials_and_proxies(home, fs, monkeypatch):
     environment.client()
 
     assert given == [([(f"{HOME}/.docker/config.json", "{}")], {"http": "http://p"})]
+
+
+def test_where_registries_are_configured(home):
+    """The user's files before the machine's, containerd's before docker's before podman's."""
+    places = environment.registry_places()
+
+    assert [str(folder) for folder in places.certs] == [
+        f"{HOME}/.config/containerd/certs.d",
+        f"{HOME}/.config/docker/certs.d",
+        f"{HOME}/.config/containers/certs.d",
+        "/etc/containerd/certs.d",
+        "/etc/docker/certs.d",
+        "/etc/containers/certs.d",
+    ]
+    assert [str(path) for path in places.daemons] == [
+        f"{HOME}/.config/docker/daemon.json",
+        "/etc/docker/daemon.json",
+    ]
+    assert [str(path) for path in places.registries.main] == [
+        f"{HOME}/.config/containers/registries.conf",
+        "/etc/containers/registries.conf",
+    ]
+    assert [str(path) for path in places.registries.folders] == [
+        "/etc/containers/registries.conf.d",
+        f"{HOME}/.config/containers/registries.conf.d",
+    ]
+    assert places.authorities == ()
+
+
+def test_authorities_of_one_command(home):
+    """What the caller trusts is kept beside what is configured."""
+    assert environment.registry_places([Path("/ca.pem")]).authorities == (Path("/ca.pem"),)
+
+
+def test_xdg_moves_the_configuration_of_registries(home, monkeypatch):
+    """XDG_CONFIG_HOME takes the place of `~/.config`."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/config")
+    places = environment.registry_places()
+
+    assert str(places.certs[0]) == "/config/containerd/certs.d"
+    assert str(places.registries.main[0]) == "/config/containers/registries.conf"
+
+
+def test_a_named_registries_conf_is_the_only_one(home, fs, monkeypatch):
+    """CONTAINERS_REGISTRIES_CONF takes the place of the main file; drop-ins stay."""
+    fs.create_file("/named.conf")
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", "/named.conf")
+
+    assert environment.registry_places().registries.main == (Path("/named.conf"),)
+    assert len(environment.registry_places().registries.folders) == 2
+
+
+def test_a_named_registries_conf_has_to_be_there(home, monkeypatch):
+    """A typing error must not switch off what the file blocks."""
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", "/nmaed.conf")
+
+    with pytest.raises(UsageError, match="CONTAINERS_REGISTRIES_CONF names '/nmaed"):
+        environment.registry_places()
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (f"{HOME}/.config/containers/registries.conf", "r.io/centos:7"),
+        (f"{HOME}/.config/containers/registries.conf.d/own.conf", "r.io/centos:7"),
+        ("/etc/containers/registries.conf", "centos:7"),
+        ("/etc/containers/registries.conf.d/shortnames.conf", "centos:7"),
+    ],
+)
+def test_short_names_are_the_users_own(home, fs, path, wanted):
+    """An alias is the user's; the machine's list would give docker's names another meaning."""
+    fs.create_file(path, contents='[aliases]\ncentos = "r.io/centos"')
+
+    assert environment.full_name("centos:7") == wanted

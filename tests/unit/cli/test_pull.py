@@ -105,6 +105,20 @@ def test_a_platform_can_be_asked_for(fake, cli, monkeypatch):
     assert [asked[1:] for asked in fake.asked] == [("linux/amd64", False), ("linux/arm64", True)]
 
 
+def test_an_alias_of_the_user_is_followed(fake, cli, tmp_path):
+    """A short name of the user's registries.conf means the image it stands for, with its tag."""
+    path = tmp_path / "home/.config/containers/registries.conf"
+    path.parent.mkdir(parents=True)
+    path.write_text('[aliases]\n"ubi9" = "registry.example/ubi9"\n')
+
+    cli("pull", "ubi9:9.4", "centos")
+
+    assert [asked[0] for asked in fake.asked] == [
+        "registry.example/ubi9:9.4",
+        "docker.io/library/centos:latest",
+    ]
+
+
 @pytest.mark.parametrize("arguments", [["UPPER"], ["--platform", "a/b/c/d", "a"]], ids=" ".join)
 def test_nonsense_is_refused_before_anything_is_asked(fake, cli, arguments):
     """A bad name or platform is a usage error."""
