@@ -1,4 +1,4 @@
-"""The only HTTP code: one GET with our own rules for redirects, limits, proxies and errors.
+"""The only HTTP code: one request with our own rules for redirects, limits, proxies and errors.
 
 `requests` would read the environment and `~/.netrc`, carry cookies and credentials along redirects,
 read the body of a redirect whole, and rewrite URLs; all of that is switched off here.
@@ -6,8 +6,10 @@ read the body of a redirect whole, and rewrite URLs; all of that is switched off
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +23,7 @@ from layerkit.registry import address, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import BinaryIO
 
     from layerkit.registry.limits import Limits
 
@@ -31,10 +34,21 @@ _REDIRECTS = (
     HTTPStatus.TEMPORARY_REDIRECT,
     HTTPStatus.PERMANENT_REDIRECT,
 )
+_FOLLOWED = ("GET", "HEAD")
 _BOUND_TO_ORIGIN = ("authorization", "cookie", "proxy-authorization")
 # More hosts than one pull meets, and more connections to each than it opens: none is thrown away.
 _HOSTS = 16
 _CONNECTIONS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of `url`; a `body` that is a file is sent from where it stands to its end."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: bytes | BinaryIO | None = None
 
 
 class Answer:
@@ -95,6 +109,11 @@ class Answer:
             return ""
         return outcome.server_text(body, self.header("Content-Type"))
 
+    def abort(self) -> None:
+        """End the transfer from another thread: whoever reads sees it break off."""
+        with contextlib.suppress(OSError, RuntimeError, ValueError):  # it may be through already
+            self._response.raw.shutdown()
+
     def discard(self) -> None:
         """Close, after reading a short body, so that the connection can be used again."""
         length = self.header("Content-Length")
@@ -111,7 +130,7 @@ class Answer:
 
 
 class Transport:
-    """Sends GET requests; may be used by several threads.
+    """Sends requests; may be used by several threads.
 
     `proxies` has URLs for the schemes "http" and "https", and as "no_proxy" the list of hosts that
     are asked without one; loopback always is.
@@ -136,31 +155,41 @@ class Transport:
         self._session.close()
 
     def get(self, url: str, headers: Mapping[str, str], role: str = "registry") -> Answer:
-        """The first answer to GET `url` that is no redirect, whatever its status.
+        """As `send`, of a GET request."""
+        return self.send(Request(url, headers), role)
+
+    def send(self, request: Request, role: str = "registry") -> Answer:
+        """The first answer that is no redirect, whatever its status.
 
         Raises `UnavailableError` without an answer, `RegistryError` for a redirect that must not be
-        followed. Credentials in `headers` reach the origin of `url` only.
+        followed: one to where it must not lead, or of a request that changes something. Credentials
+        in the headers reach the origin of the request's URL only.
         """
-        sent = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **headers}
+        url = request.url
+        sent = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **request.headers}
         first = name = f"{role} {address.origin(url).name}"
         for _ in range(self._limits.redirects + 1):
-            answer = self._send(url, sent, name)
+            answer = self._send(Request(url, sent, request.method, request.body), name)
             if answer.status not in _REDIRECTS:
                 return answer
             answer.discard()
+            if request.method not in _FOLLOWED:
+                raise RegistryError(f"refused a redirect of {first}: it is of a {request.method}")
             before, url = url, _target(url, answer)
             if address.origin(url) != address.origin(before):
                 sent = {key: sent[key] for key in sent if key.lower() not in _BOUND_TO_ORIGIN}
                 name = f"{address.origin(url).name} (redirected from {first})"
         raise RegistryError(f"{first} redirects more than {self._limits.redirects} times")
 
-    def _send(self, url: str, headers: Mapping[str, str], name: str) -> Answer:
-        direct = address.goes_direct(address.origin(url), self._no_proxy)
+    def _send(self, request: Request, name: str) -> Answer:
+        direct = address.goes_direct(address.origin(request.url), self._no_proxy)
         try:
-            request = requests.Request("GET", url, headers=headers).prepare()
-            request.url = url  # prepare() rewrites escapes, and a signature may cover them
+            prepared = requests.Request(
+                request.method, request.url, headers=dict(request.headers), data=request.body
+            ).prepare()
+            prepared.url = request.url  # prepare() rewrites escapes; a signature may cover them
             response = self._session.send(
-                request,
+                prepared,
                 stream=True,
                 allow_redirects=False,
                 timeout=(self._limits.connect, self._limits.read),
