@@ -15,10 +15,13 @@ from layerkit.cli import environment, output
 from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from layerkit.ops.connect import Client
     from layerkit.ops.home import Home
 
 NAME = "layerkit"
 COMMANDS = {
+    "login": "Log in to a registry",
+    "logout": "Log out from a registry",
     "pull": "Download images from a registry",
     "images": "List images",
     "inspect": "Show what is known about images and containers",
@@ -46,12 +49,20 @@ FAILURE_CODES = {"run": 125}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The global options; `progress` is a mode of `layerkit.cli.progress`."""
+    """The global options; `progress` is a mode of `layerkit.cli.progress`.
+
+    `authfile` is an option of the commands that talk to registries.
+    """
 
     root: Path
     driver: str
     progress: str
     debug: bool
+    authfile: Path | None = None
+
+    def client(self) -> Client:
+        """A client for registries, to be closed by `with`; as `environment.client`."""
+        return environment.client(self.authfile)
 
     def open_home(self) -> Home:
         """The state directory, to be closed by `with`; raises `StoreError`."""

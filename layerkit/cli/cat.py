@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli import output, progress
+from layerkit.cli import authfile, output, progress
 from layerkit.cli.completion import complete_images
 from layerkit.cli.looking import open_looker
 from layerkit.errors import UsageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     required=True,
     shell_complete=complete_images,
 )
+@authfile.option
 @click.pass_obj
 def command(settings: Settings, files: tuple[str, ...]) -> int:
     """Print files of images or containers.

@@ -23,6 +23,6 @@ def open_looker(settings: Settings, observe: Observer) -> Iterator[Looker]:
     platform = environment.host_platform()
     with (
         settings.open_home() as home,
-        Looker(home, connect=environment.client, platform=platform, observe=observe) as looker,
+        Looker(home, connect=settings.client, platform=platform, observe=observe) as looker,
     ):
         yield looker

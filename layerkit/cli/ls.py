@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli import output, progress
+from layerkit.cli import authfile, output, progress
 from layerkit.cli.completion import complete_images
 from layerkit.cli.looking import open_looker
 from layerkit.tree import Kind
@@ -37,6 +37,7 @@ _LINK_MODE = 0o777  # whatever an archive says
 @click.argument("name", metavar="IMAGE|CONTAINER[:/PATH]", shell_complete=complete_images)
 @click.option("-l", "long", is_flag=True, help="Mode, links, owner, group, size, time and target.")
 @click.option("-R", "--recursive", is_flag=True, help="Also all directories below.")
+@authfile.option
 @click.pass_obj
 def command(settings: Settings, *, name: str, long: bool, recursive: bool) -> None:
     """List a directory of an image or container.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from layerkit.registry.client import Client
-from layerkit.registry.credentials import Credentials, Lookup, anonymous, from_documents
+from layerkit.registry.credentials import Credentials, Lookup, anonymous
+from layerkit.registry.keyring import Keyring, from_documents
 from layerkit.registry.limits import Limits
 from layerkit.registry.stream import BlobStream
 
@@ -11,6 +12,7 @@ __all__ = [
     "BlobStream",
     "Client",
     "Credentials",
+    "Keyring",
     "Limits",
     "Lookup",
     "anonymous",
