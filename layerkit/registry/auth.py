@@ -207,7 +207,7 @@ class Authenticator:
             )
         if credentials.kind is not Kind.PASSWORD:
             raise AuthError(
-                f"{host} wants name and password, and there is only an {credentials.kind.value}",
+                f"{host} wants name and password, not the {credentials.kind.value} stored for it",
                 hint=self.hint(reference.registry),
             )
         return _untried(_basic_header(credentials), reference, credentials, tried)

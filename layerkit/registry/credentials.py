@@ -31,7 +31,7 @@ class Credentials:
     @property
     def owner(self) -> str:
         """Whose they are, for messages."""
-        return repr(self.username) if self.username else f"an {self.kind.value}"
+        return repr(self.username) if self.username else f"the owner of the {self.kind.value}"
 
 
 Lookup: TypeAlias = Callable[[str, str], Credentials | None]

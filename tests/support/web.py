@@ -30,6 +30,7 @@ class Request:
     headers: Mapping[str, str]
     status: int = 0
     sent: int = 0
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def range(self) -> str:
@@ -115,7 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer, as every method does."""
         path, query = urlsplit(self.path).path, urlsplit(self.path).query
         headers = {name.title(): ", ".join(self.headers.get_all(name)) for name in self.headers}
-        request = Request(self.command, path, query, headers)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        request = Request(self.command, path, query, headers, body=body)
         reply = self.server.answer(request)
         request.status = reply.status
         if reply.status:
@@ -125,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._finish(reply.end)
 
     do_HEAD = do_GET  # noqa: N815  the name that http.server looks for
+    do_POST = do_GET  # noqa: N815
 
     def log_message(self, *_arguments: Any) -> None:
         """Print nothing: whoever answers can keep a log."""
