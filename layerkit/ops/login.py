@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def registry_of(server: str) -> str:
 
     Raises `UsageError` for what is no host.
     """
-    host = server.strip().rpartition("://")[2].partition("/")[0] or "docker.io"
+    host = re.split("[/?#]", server.strip().rpartition("://")[2], maxsplit=1)[0] or "docker.io"
     try:
         address.origin(f"https://{host}")
     except ValueError as error:
