@@ -51,7 +51,10 @@ def credentials(username: str, password: str) -> Credentials:
         raise UsageError("a username has no colon")
     if not password:
         raise UsageError("password is empty")
-    return Credentials(username, password)
+    user = Credentials(username, password)
+    if not user.is_usable:
+        raise UsageError("username or password is not UTF-8")
+    return user
 
 
 def registry_of(server: str) -> str:

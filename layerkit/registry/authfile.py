@@ -88,7 +88,7 @@ def _entry(credentials: Credentials) -> dict[str, str]:
 
 
 def _written(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent="\t", ensure_ascii=False) + "\n"
+    return json.dumps(document, indent="\t") + "\n"
 
 
 def _document(path: str, text: str) -> dict[str, Any]:
@@ -122,6 +122,10 @@ def _auths(path: str, entries: dict[str, Any]) -> dict[tuple[str, str], Credenti
     for key in sorted(entries, key=lambda key: (key != key_of(scope_of(key)[0]), "/" in key)):
         scope = scope_of(key)
         credentials = _credentials(path, key, _object(path, f"auths[{key!r}]", entries[key]))
+        if credentials and not credentials.is_usable:
+            raise UsageError(
+                f"cannot read credentials in {path}: auths[{key!r}] has what fits in no request"
+            )
         if scope[0] and credentials:
             found.setdefault(scope, credentials)
     return found

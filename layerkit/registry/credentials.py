@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,6 +10,7 @@ from typing import TypeAlias
 
 _HUB = "docker.io"
 _HUB_KEY = "https://index.docker.io/v1/"
+_TOKEN = re.compile(r"[!-~]+", re.ASCII)
 _HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
@@ -32,6 +34,15 @@ class Credentials:
     def owner(self) -> str:
         """Whose they are, for messages."""
         return repr(self.username) if self.username else f"the owner of the {self.kind.value}"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether they fit in a request: name and password in UTF-8, tokens in plain ASCII."""
+        try:
+            f"{self.username}{self.secret}".encode()
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
+            return False
+        return self.kind is Kind.PASSWORD or _TOKEN.fullmatch(self.secret) is not None
 
 
 Lookup: TypeAlias = Callable[[str, str], Credentials | None]

@@ -96,9 +96,12 @@ def _parse(suffix: str, printed: str) -> Credentials | None:
         raise AuthError(f"{program(suffix)} printed no credentials")
     if not secret:
         return None
-    if username == _TOKEN_USER:
-        return Credentials("", secret, Kind.IDENTITY_TOKEN)
-    return Credentials(username, secret)
+    is_token = username == _TOKEN_USER
+    kind = Kind.IDENTITY_TOKEN if is_token else Kind.PASSWORD
+    credentials = Credentials("" if is_token else username, secret, kind)
+    if not credentials.is_usable:
+        raise AuthError(f"{program(suffix)} printed credentials that fit in no request")
+    return credentials
 
 
 def _json(text: str) -> Any:

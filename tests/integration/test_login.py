@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import stat
+import subprocess
 import time
 
 import pexpect
@@ -128,6 +129,29 @@ class TestBasic:
 
         assert (done.code, done.out) == (0, "Login Succeeded\n")
         assert f"warning: your credentials are stored unencrypted in {config}" in done.err
+        assert cli("pull", "-q", private).code == 0
+        assert cli("logout", host).out == f"Removing login credentials for {host}\n"
+        assert cli("pull", "-q", private).code == 5
+
+    def test_skopeo_uses_what_was_stored(self, cli, private, tmp_path):
+        """Other tools find what login wrote, with the form and the key that they want."""
+        path = tmp_path / "auth.json"
+        host = private.partition("/")[0]
+        assert cli("login", "-u", "ann", "-p", "right", "--authfile", path, host).code == 0
+
+        command = ["skopeo", "inspect", "--raw", "--tls-verify=false", "--authfile", str(path)]
+        done = subprocess.run([*command, f"docker://{private}"], check=True, capture_output=True)
+
+        assert b"layers" in done.stdout
+
+    def test_what_skopeo_stored_is_used(self, cli, environment, private, tmp_path, monkeypatch):
+        """What others wrote is found, and removed by logout."""
+        path = tmp_path / "auth.json"
+        host = private.partition("/")[0]
+        command = ["skopeo", "login", "--tls-verify=false", "-u", "ann", "-p", "right"]
+        subprocess.run([*command, "--authfile", str(path), host], check=True, capture_output=True)
+        monkeypatch.setenv("REGISTRY_AUTH_FILE", str(path))
+
         assert cli("pull", "-q", private).code == 0
         assert cli("logout", host).out == f"Removing login credentials for {host}\n"
         assert cli("pull", "-q", private).code == 5

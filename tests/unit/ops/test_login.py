@@ -57,7 +57,12 @@ def test_what_is_no_host_is_no_server(server):
 
 @pytest.mark.parametrize(
     ("username", "password", "reason"),
-    [("", "x", "username is empty"), ("me", "", "password is empty"), ("a:b", "x", "no colon")],
+    [
+        ("", "x", "username is empty"),
+        ("me", "", "password is empty"),
+        ("a:b", "x", "no colon"),
+        ("a", "\udcff", "not UTF-8"),
+    ],
 )
 def test_half_a_login_is_none(username, password, reason):
     """Name and password are needed, and the name has to fit in front of a colon."""

@@ -117,6 +117,9 @@ def test_files_without_credentials_give_none(text):
         document(**{"q.io": {"auth": base64.b64encode(b"me:\xff").decode()}}),
         document(**{"q.io": {"auth": [SECRET]}}),
         document(**{"q.io": {"identitytoken": [SECRET]}}),
+        document(**{"q.io": {"identitytoken": f"{SECRET} \n"}}),
+        document(**{"q.io": {"registrytoken": f"{SECRET}é"}}),
+        document(**{"q.io": {"username": "me", "password": f"{SECRET}\ud800"}}),
         json.dumps({"credsStore": [SECRET]}),
         json.dumps({"credHelpers": SECRET}),
         json.dumps({"credHelpers": {"q.io": [SECRET]}}),
@@ -241,7 +244,7 @@ def test_each_registry_has_its_helper(registry, helper):
 def test_a_change_leaves_all_else_as_it_is():
     """Other keys, their order and other registries' entries stay; old forms of the key go."""
     before = {
-        "HttpHeaders": {"X": "ü"},
+        "HttpHeaders": {"X": "ü\ud800"},
         "auths": {
             "a.io": {"auth": "eA==", "email": "e"},
             "https://q.io/v1/": {"auth": encoded("old:x")},

@@ -52,6 +52,8 @@ def test_a_helper_is_asked(helper, body, wanted):
         ("echo []", "printed no credentials$"),
         ("""echo '{"Username": "me"}'""", "printed no credentials$"),
         ("""echo '{"Username": 1, "Secret": "hunter2-hunter2"}'""", "printed no credentials$"),
+        ("""echo '{"Username": "<token>", "Secret": "a b"}'""", "printed credentials that fit in"),
+        ("""echo '{"Username": "me", "Secret": "\\\\ud800"}'""", "printed credentials that fit in"),
         ("head -c 2000000 /dev/zero", "printed no credentials$"),
     ],
     ids=str,
