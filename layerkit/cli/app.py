@@ -16,10 +16,13 @@ from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
     from layerkit.cli.configuration import Configuration
+    from layerkit.ops.connect import Client
     from layerkit.ops.home import Home
 
 NAME = "layerkit"
 COMMANDS = {
+    "login": "Log in to a registry",
+    "logout": "Log out from a registry",
     "pull": "Download images from a registry",
     "images": "List images",
     "inspect": "Show what is known about images and containers",
@@ -62,6 +65,8 @@ class Settings:
         self._driver = driver
         self._progress = progress
         self.debug = debug
+        self.authfile: Path | None = None
+        """The file of credentials, where a command that talks to registries was given one."""
 
     @functools.cached_property
     def configuration(self) -> Configuration:
@@ -82,6 +87,10 @@ class Settings:
     def progress(self) -> str:
         """One of `PROGRESS`, the modes of `layerkit.cli.progress`."""
         return self._progress or self.configuration.progress or PROGRESS[0]
+
+    def client(self) -> Client:
+        """A client for registries, to be closed by `with`; as `environment.client`."""
+        return environment.client(self.authfile)
 
     def open_home(self) -> Home:
         """The state directory, to be closed by `with`; raises `StoreError`."""

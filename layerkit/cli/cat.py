@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli import output, progress
+from layerkit.cli import authfile, output, progress
 from layerkit.cli.completion import complete_both
 from layerkit.cli.looking import open_looker, platform_option
 from layerkit.errors import UsageError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     shell_complete=complete_both,
 )
 @platform_option
+@authfile.option
 @click.pass_obj
 def command(settings: Settings, files: tuple[str, ...], platform: str | None) -> int:
     """Print files of images or containers.

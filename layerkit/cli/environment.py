@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from layerkit.cli import output
 from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
     from layerkit.cli.configuration import Configuration
     from layerkit.oci import Platform
     from layerkit.ops.connect import Client, Files, Places
+    from layerkit.ops.login import Credentials
 
 SYSTEM_ROOT = Path("/var/lib/layerkit")
 SYSTEM_CONFIGURATION = Path("/etc/layerkit/config.toml")
 COMPLETION_VARIABLE = "_LAYERKIT_COMPLETE"
 
+_CREDENTIALS_VARIABLE = "DOCKER_AUTH_CONFIG"
 _FILE_LIMIT = 1 << 20  # bytes; files of settings or credentials have a few hundred
 
 
@@ -69,25 +73,32 @@ def host_platform() -> Platform:
     return platforms.normalize(oci.Platform(uname.sysname, uname.machine))
 
 
-def client() -> Client:
+def client(authfile: Path | None = None, user: Credentials | None = None) -> Client:
     """A client for registries, with the user's credentials and proxies; to be closed by `with`.
 
-    Raises `UsageError` for a file of credentials that is none.
+    The credentials are those of `user`, else in `authfile`, else in the usual files. Raises
+    `UsageError` for a file of credentials that is none.
     """
     from layerkit.ops.connect import connect  # noqa: PLC0415  loads what speaks HTTP
 
-    return connect(credential_files(), proxies())
+    if authfile is not None and not authfile.is_file():
+        raise UsageError(f"no file of credentials at {authfile}")
+    files = credential_files(authfile) if user is None else []
+    return connect(files, proxies(), warn=partial(output.notice, "warning"), user=user)
 
 
-def credential_files() -> list[tuple[str, str]]:
+def credential_files(authfile: Path | None = None) -> list[tuple[str, str]]:
     """Path and text of each file of credentials that can be read; the first has the last word.
 
-    The order: REGISTRY_AUTH_FILE, as it names one file; docker's `config.json`; podman's
-    `auth.json`, first the one that ends with the session. Raises `UsageError` for a file that is
-    too large or no text.
+    A file that is named stands alone, as an option or in REGISTRY_AUTH_FILE. Else there are
+    docker's `config.json` and podman's `auth.json`, first the one that ends with the session. The
+    text in DOCKER_AUTH_CONFIG goes before any file but that of the option. Raises `UsageError` for
+    a file that is too large or no text.
     """
     files = []
-    for path in _credential_paths():
+    if authfile is None and (text := os.environ.get(_CREDENTIALS_VARIABLE)):
+        files.append((_CREDENTIALS_VARIABLE, text))
+    for path in _credential_paths(authfile):
         try:
             files.append((str(path), _read(path, "credentials")))
         except OSError:
@@ -95,13 +106,22 @@ def credential_files() -> list[tuple[str, str]]:
     return files
 
 
-def _credential_paths() -> Iterator[Path]:
-    if named := os.environ.get("REGISTRY_AUTH_FILE"):
+def login_file(authfile: Path | None = None) -> Path:
+    """The file that `login` writes to: the first of those that `credential_files` reads."""
+    return next(_credential_paths(authfile))
+
+
+def _credential_paths(authfile: Path | None) -> Iterator[Path]:
+    if authfile is not None:
+        yield authfile
+    elif named := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(named)
-    yield _folder("DOCKER_CONFIG", "~/.docker") / "config.json"
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        yield Path(runtime) / "containers/auth.json"
-    yield _folder("XDG_CONFIG_HOME", "~/.config") / "containers/auth.json"
+    else:
+        yield _folder("DOCKER_CONFIG", "~/.docker") / "config.json"
+        runtime = os.environ.get("XDG_RUNTIME_DIR")
+        session = f"{runtime}/containers" if runtime else f"/run/containers/{os.geteuid()}"
+        yield Path(session, "auth.json")
+        yield _folder("XDG_CONFIG_HOME", "~/.config") / "containers/auth.json"
 
 
 def registry_places(authorities: Iterable[Path] = ()) -> Places:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerkit.cli import output, progress, template
+from layerkit.cli import authfile, output, progress, template
 from layerkit.cli.completion import complete_images
 from layerkit.cli.looking import open_looker, platform_option
 from layerkit.cli.units import human_size
@@ -53,6 +53,7 @@ _CHANGE_TABLE = r"{{.layer}}\t{{.kind}}\t{{.size}}\t{{.path}}"
 @click.option("--no-trunc", is_flag=True, help="Print digests in full.")
 @click.option("--format", "text", metavar="FORMAT", help="json, table, or a Go template.")
 @platform_option
+@authfile.option
 @click.pass_obj
 def command(
     settings: Settings,

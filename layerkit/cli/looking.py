@@ -38,7 +38,7 @@ def open_looker(settings: Settings, observe: Observer, platform: str | None) -> 
         settings.open_home() as home,
         Looker(
             home,
-            connect=environment.client,
+            connect=settings.client,
             platform=wanted,
             explicit_platform=platform is not None,
             observe=observe,

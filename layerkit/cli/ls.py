@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli import output, progress
+from layerkit.cli import authfile, output, progress
 from layerkit.cli.completion import complete_both
 from layerkit.cli.looking import open_looker, platform_option
 from layerkit.tree import Kind
@@ -38,6 +38,7 @@ _LINK_MODE = 0o777  # whatever an archive says
 @click.option("-l", "long", is_flag=True, help="Mode, links, owner, group, size, time and target.")
 @click.option("-R", "--recursive", is_flag=True, help="Also all directories below.")
 @platform_option
+@authfile.option
 @click.pass_obj
 def command(
     settings: Settings, *, name: str, long: bool, recursive: bool, platform: str | None

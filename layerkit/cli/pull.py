@@ -9,7 +9,7 @@ import click
 
 from layerkit import platforms
 from layerkit import reference as references
-from layerkit.cli import environment, output, progress
+from layerkit.cli import authfile, environment, output, progress
 from layerkit.events import Event, LayerDone, Resolved
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform, not ours."
 )
+@authfile.option
 @click.pass_obj
 def command(
     settings: Settings,
@@ -44,7 +45,7 @@ def command(
     """
     wanted = platforms.parse(platform) if platform else None
     mode = "none" if quiet else settings.progress
-    with settings.open_home() as home, environment.client() as client:
+    with settings.open_home() as home, settings.client() as client:
 
         def pull_one(name: str) -> None:
             with progress.start(mode) as shown:
@@ -94,7 +95,7 @@ def fetch(
 def pull_missing(settings: Settings, home: Home, name: str) -> PullResult:
     """Pull an image that a container is wanted of; all that docker prints then is on stderr."""
     output.aside(f"Unable to find image '{references.parse(name).familiar}' locally")
-    with environment.client() as client, progress.start(settings.progress) as shown:
+    with settings.client() as client, progress.start(settings.progress) as shown:
         return fetch(home, client, name, None, shown, partial(shown.line, aside=True))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli import environment, output, progress
+from layerkit.cli import authfile, environment, output, progress
 from layerkit.cli.completion import complete_images
 from layerkit.cli.pull import pull_missing
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     default="none",
     help="A network of its own with loopback alone, or that of the host.",
 )
+@authfile.option
 @click.pass_obj
 def command(  # noqa: PLR0913  docker run has these options
     settings: Settings,

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layerkit.registry import Client, Files, Places, from_documents, registries_conf
+from layerkit.registry import (
+    Client,
+    Files,
+    Places,
+    from_documents,
+    registries_conf,
+)
+from layerkit.registry.credentials import only
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from layerkit.registry import Credentials
 
 __all__ = ["Client", "Files", "Places", "connect", "full_name"]
 
 
-def connect(credentials: Iterable[tuple[str, str]], proxies: Mapping[str, str]) -> Client:
+def connect(
+    credentials: Iterable[tuple[str, str]],
+    proxies: Mapping[str, str],
+    *,
+    warn: Callable[[str], None],
+    user: Credentials | None = None,
+) -> Client:
     """A client with the credentials in these files (path and text; the first has the last word).
 
-    `proxies` has URLs for the schemes "http" and "https". Raises `UsageError` for a file that has
-    no credentials in the form docker writes them.
+    With `user`, these and no others are used. `proxies` has URLs for the schemes "http" and
+    "https"; `warn` is told what is wrong with credentials that cannot be used. Raises `UsageError`
+    for a file that has no credentials in the form docker writes them.
     """
-    return Client(from_documents(credentials), proxies=proxies)
+    lookup = from_documents(credentials) if user is None else only(user)
+    return Client(lookup, proxies=proxies, warn=warn)
 
 
 def full_name(files: Files, name: str) -> str:

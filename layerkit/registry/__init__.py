@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from layerkit.registry.client import Client
-from layerkit.registry.credentials import Credentials, Lookup, anonymous, from_documents
+from layerkit.registry.credentials import Credentials, Lookup, anonymous
 from layerkit.registry.endpoints import Endpoint
+from layerkit.registry.keyring import Keyring, from_documents
 from layerkit.registry.limits import Limits
 from layerkit.registry.places import Places, configured
 from layerkit.registry.registries_conf import Files
@@ -16,6 +17,7 @@ __all__ = [
     "Credentials",
     "Endpoint",
     "Files",
+    "Keyring",
     "Limits",
     "Lookup",
     "Places",

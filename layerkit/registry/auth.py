@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import base64
-import json
-import re
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from layerkit.errors import AuthError, RegistryError
-from layerkit.registry import address, challenge, outcome, retry
+from layerkit.registry import address, challenge, outcome, retry, tokens
+from layerkit.registry.challenge import PULL
+from layerkit.registry.credentials import Credentials, Kind
+from layerkit.registry.transport import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from layerkit.errors import LayerkitError
     from layerkit.reference import Reference
-    from layerkit.registry.challenge import Challenge, TokenRequest
-    from layerkit.registry.credentials import Credentials, Lookup
+    from layerkit.registry.challenge import Access, Challenge, TokenRequest
+    from layerkit.registry.credentials import Lookup
     from layerkit.registry.limits import Limits
+    from layerkit.registry.tokens import Token
     from layerkit.registry.transport import Answer, Transport
 
-_SHORTEST_LIFE = 60.0  # seconds; also that of a token without `expires_in` (docker's token page)
-_LONGEST_LIFE = 86400.0
 _USED_LIFE = 0.9  # of a token's life; a request takes a moment to arrive
-_TOKEN = re.compile(r"[!-~]+", re.ASCII)
+_RENEWALS = 2  # in one request: the first login, and a token for a wider scope
+_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+# What token servers that know no POST answer to it: Artifactory 401, ACR 400, GCR 404.
+_NO_POST = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+)
+_TOKEN_SERVER = "token server"  # noqa: S105
 
 
 @dataclass(slots=True)
@@ -39,10 +48,15 @@ class _Slot:
     expires: float = 0.0
 
 
+def tell_nobody(_text: str) -> None:
+    """The `warn` of somebody who wants to know nothing."""
+
+
 class Authenticator:
     """Knows what to send as `Authorization`, and learns it from challenges.
 
-    `clock` gives seconds that never go back; the times that token servers name are not trusted.
+    `warn` is told once what is wrong with credentials that it goes on without; `clock` gives
+    seconds that never go back; the times that token servers name are not trusted.
     """
 
     def __init__(
@@ -50,98 +64,228 @@ class Authenticator:
         transport: Transport,
         credentials: Lookup,
         limits: Limits,
+        *,
+        warn: Callable[[str], None] = tell_nobody,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
         self._credentials = credentials
         self._limits = limits
+        self._warn = warn
         self._clock = clock
         self._challenges: dict[tuple[str, str], tuple[str, Challenge]] = {}
-        self._slots: dict[tuple[str, TokenRequest], _Slot] = {}
+        self._slots: dict[tuple[str, TokenRequest, Credentials | None], _Slot] = {}
+        self._refreshed: dict[Credentials, str] = {}
+        self._troubles: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
 
-    def known(self, reference: Reference) -> str:
+    def exchange(
+        self,
+        reference: Reference,
+        url: str,
+        what: str,
+        send: Callable[[str], Answer],
+        access: Access = PULL,
+    ) -> Answer:
+        """The answer of the registry to a request for `what`, logged in if it wants that.
+
+        `send` makes the request to `url` with the header it gets, "" for none, perhaps several
+        times. Raises `AuthError` if the registry wants a login and takes none that we have.
+        """
+        tried = [self.known(reference, access)]
+        answer = send(tried[-1])
+        # Where a redirect led, nobody may ask for the registry's credentials.
+        while answer.status == HTTPStatus.UNAUTHORIZED and answer.origin == address.origin(url):
+            with answer:
+                text, lines = answer.words(), answer.header_lines("WWW-Authenticate")
+            header = self.renewed(reference, url, lines, tried, access)
+            if not header:
+                hint = self.hint(reference.registry)
+                raise outcome.refusal(answer.name, what, answer.status, text, None, hint)
+            tried.append(header)
+            answer = send(header)
+        return answer
+
+    def known(self, reference: Reference, access: Access = PULL) -> str:
         """The header for a request to this repository, "" as long as it asked for none."""
         url, offer = self._challenges.get(_key(reference), ("", None))
-        return "" if offer is None else self._header(reference, url, offer, "")
+        return "" if offer is None else self._header(reference, url, offer, access, [])
 
-    def renewed(self, reference: Reference, url: str, lines: Iterable[str], rejected: str) -> str:
-        """The header to try once more with, after a request to `url` with `rejected` was refused.
+    def renewed(
+        self,
+        reference: Reference,
+        url: str,
+        lines: Sequence[str],
+        tried: list[str],
+        access: Access = PULL,
+    ) -> str:
+        """The header to try next after a request to `url` was refused, "" if there is no other.
 
-        `lines` are the answer's `WWW-Authenticate` headers. Raises `AuthError` when there is
-        nothing else to try, `RegistryError` for a challenge or token answer that makes no sense.
+        `lines` are the answer's `WWW-Authenticate` headers, `tried` has what was sent so far, first
+        what was `known`. Raises `AuthError` for missing or wrong credentials, `RegistryError` for a
+        challenge or token answer that makes no sense.
         """
+        if len(tried) > _RENEWALS:
+            return ""
         host = f"registry {reference.host}"
         try:
-            offer = challenge.choose(challenge.parse(lines))
+            offer = challenge.choose(challenge.parse(lines or self._general_challenge(url)))
         except ValueError as error:
             raise RegistryError(f"cannot read how {host} wants a login: {error}") from None
         if offer is None:
             raise AuthError(f"{host} wants a login of a kind that layerkit does not know")
-        header = self._header(reference, url, offer, rejected)
+        header = self._header(reference, url, offer, access, tried)
         self._challenges[_key(reference)] = (url, offer)
         return header
 
-    def _header(self, reference: Reference, url: str, offer: Challenge, rejected: str) -> str:
+    def hint(self, registry: str) -> str:
+        """What may help where a login failed."""
+        return self._troubles.get(registry) or outcome.login_hint(registry)
+
+    def _general_challenge(self, url: str) -> list[str]:
+        """How the registry wants a login, where a repository of it does not say (as GCR's may)."""
+        with self._transport.get(f"{url.partition('/v2/')[0]}/v2/", {}) as answer:
+            is_its_own = answer.origin == address.origin(url)
+            return answer.header_lines("WWW-Authenticate") if is_its_own else []
+
+    def _header(
+        self,
+        reference: Reference,
+        url: str,
+        offer: Challenge,
+        access: Access,
+        tried: Sequence[str],
+    ) -> str:
+        credentials = self._found(reference)
         if offer.scheme == "basic":
-            return self._basic(reference, rejected)
+            return self._basic(reference, credentials, tried)
+        if credentials is not None and credentials.kind is Kind.REGISTRY_TOKEN:
+            return _untried(f"Bearer {credentials.secret}", reference, credentials, tried)
         try:
-            request = challenge.token_request(offer, url, reference.repository)
+            request = challenge.token_request(offer, url, reference.repository, access)
         except ValueError as error:
             reason = outcome.clean(str(error))
             raise RegistryError(
                 f"refused the token server of registry {reference.host}: {reason}"
             ) from None
-        slot = self._slots.setdefault((reference.registry, request), _Slot())
+        slot = self._slots.setdefault((reference.registry, request, credentials), _Slot())
         with slot.lock:
-            if slot.header == rejected or slot.expires <= self._clock():
+            if slot.header in tried[1:]:
+                return ""  # it came for this very request
+            if slot.header in tried or slot.expires <= self._clock():
                 slot.header = ""  # a failure must not leave the refused one behind
-                slot.header, slot.expires = self._fetch(reference, request)
+                asked = self._clock()
+                token = self._fetch(reference, request, credentials)
+                slot.header, slot.expires = f"Bearer {token.value}", asked + token.life * _USED_LIFE
             return slot.header
 
-    def _basic(self, reference: Reference, rejected: str) -> str:
-        credentials = self._credentials(reference.registry)
+    def _found(self, reference: Reference) -> Credentials | None:
+        """The credentials for a repository; the user is warned if there may be some."""
+        try:
+            return self._credentials(reference.registry, reference.repository)
+        except AuthError as error:
+            self._tell(reference.registry, error.message)
+            return None
+
+    def _tell(self, registry: str, trouble: str) -> None:
+        with self._lock:
+            self._troubles[registry] = trouble
+            if trouble in self._told:
+                return
+            self._told.add(trouble)
+        self._warn(f"{trouble}; going on without credentials for {registry}")
+
+    def _basic(
+        self, reference: Reference, credentials: Credentials | None, tried: Sequence[str]
+    ) -> str:
+        host = f"registry {reference.host}"
         if credentials is None:
             raise AuthError(
-                f"registry {reference.host} wants credentials, and there are none for it",
-                hint=outcome.login_hint(reference.registry),
+                f"{host} wants credentials, and there are none for it",
+                hint=self.hint(reference.registry),
             )
-        header = _basic_header(credentials)
-        if header == rejected:
+        if credentials.kind is not Kind.PASSWORD:
             raise AuthError(
-                f"registry {reference.host} rejected the credentials of {credentials.username!r}",
-                hint=outcome.login_hint(reference.registry),
+                f"{host} wants name and password, not the {credentials.kind.value} stored for it",
+                hint=self.hint(reference.registry),
             )
-        return header
+        return _untried(_basic_header(credentials), reference, credentials, tried)
 
-    def _fetch(self, reference: Reference, request: TokenRequest) -> tuple[str, float]:
-        """A new token's header and the time it is good until."""
-        credentials = self._credentials(reference.registry)
-        headers = {}
+    def _fetch(
+        self, reference: Reference, request: TokenRequest, credentials: Credentials | None
+    ) -> Token:
+        """A new token; one for anybody, if the credentials are refused and something is to be read.
+
+        Stored credentials that went stale must not keep their owner from what is public.
+        """
         if credentials is not None:
             _refuse_open_realm(reference, request)
-            headers["Authorization"] = _basic_header(credentials)
-        asked = self._clock()
-        with self._transport.get(request.url, headers, "token server") as answer:
+        try:
+            return self._ask(reference, request, credentials)
+        except AuthError as refusal:
+            if credentials is None or not request.scopes:
+                raise
+            try:
+                token = self._ask(reference, request, None)
+            except AuthError:
+                raise refusal from None
+            self._tell(reference.registry, refusal.message)
+            return token
+
+    def _ask(
+        self, reference: Reference, request: TokenRequest, credentials: Credentials | None
+    ) -> Token:
+        with self._asked(request, credentials) as answer:
             if answer.status != HTTPStatus.OK:
-                raise _refused(reference, answer, credentials)
+                raise self._refused(reference, answer, credentials)
             body = answer.read_past(self._limits.token)
-        token, life = _read_token(answer.name, body, self._limits.token)
-        return f"Bearer {token}", asked + life * _USED_LIFE
+        token = tokens.read(answer.name, body, self._limits.token)
+        if credentials is not None and token.refresh:
+            self._refreshed[credentials] = token.refresh
+        return token
+
+    def _asked(self, request: TokenRequest, credentials: Credentials | None) -> Answer:
+        """The token server's answer: to a POST for an identity token where it knows one."""
+        if credentials is None:
+            return self._transport.get(request.url, {}, _TOKEN_SERVER)
+        if credentials.kind is Kind.IDENTITY_TOKEN:
+            secret = self._refreshed.get(credentials, credentials.secret)
+            credentials = replace(credentials, secret=secret)
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            post = Request(request.realm, headers, "POST", request.form(secret))
+            answer = self._transport.send(post, _TOKEN_SERVER)
+            if answer.status not in _NO_POST:
+                return answer
+            answer.discard()
+        headers = {"Authorization": _basic_header(credentials)}
+        return self._transport.get(request.url, headers, _TOKEN_SERVER)
+
+    def _refused(
+        self, reference: Reference, answer: Answer, credentials: Credentials | None
+    ) -> LayerkitError:
+        repository = f" for {reference.familiar_repository}" if reference.repository else ""
+        what, text = f"token{repository}", answer.words()
+        if answer.status not in _REFUSALS:
+            asked = retry.asked_wait(answer.header("Retry-After"), time.time())
+            return outcome.refusal(answer.name, what, answer.status, text, asked)
+        said = f": {text}" if text else ""
+        whom = "anybody" if credentials is None else credentials.owner
+        return AuthError(
+            f"{answer.name} does not give {whom} a {what}{said}",
+            hint=self.hint(reference.registry),
+        )
 
 
-def _refused(
-    reference: Reference, answer: Answer, credentials: Credentials | None
-) -> LayerkitError:
-    what, text = f"token for {reference.familiar_repository}", answer.words()
-    if answer.status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        asked = retry.asked_wait(answer.header("Retry-After"), time.time())
-        return outcome.refusal(answer.name, what, answer.status, text, asked)
-    said = f": {text}" if text else ""
-    whom = "anybody" if credentials is None else repr(credentials.username)
-    return AuthError(
-        f"{answer.name} does not give {whom} a {what}{said}",
-        hint=outcome.login_hint(reference.registry),
-    )
+def _untried(
+    header: str, reference: Reference, credentials: Credentials, tried: Sequence[str]
+) -> str:
+    if header in tried:
+        raise AuthError(
+            f"registry {reference.host} rejected the credentials of {credentials.owner}",
+            hint=outcome.login_hint(reference.registry),
+        )
+    return header
 
 
 def _key(reference: Reference) -> tuple[str, str]:
@@ -149,7 +293,7 @@ def _key(reference: Reference) -> tuple[str, str]:
 
 
 def _basic_header(credentials: Credentials) -> str:
-    pair = f"{credentials.username}:{credentials.password}".encode()
+    pair = f"{credentials.username}:{credentials.secret}".encode()
     return f"Basic {base64.b64encode(pair).decode()}"
 
 
@@ -160,27 +304,3 @@ def _refuse_open_realm(reference: Reference, request: TokenRequest) -> None:
             f"refused to send the credentials for {reference.registry} to token server "
             f"{realm.name}: it has no TLS"
         )
-
-
-def _read_token(name: str, body: bytes, limit: int) -> tuple[str, float]:
-    """The token in the answer of a token server, and its life in seconds."""
-    document = _json_object(body) if len(body) <= limit else {}
-    token = document.get("token") or document.get("access_token")
-    if not (isinstance(token, str) and _TOKEN.fullmatch(token)):
-        raise RegistryError(f"{name} answered without a usable token")
-    return token, _life(document.get("expires_in"))
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _life(expires_in: Any) -> float:
-    try:
-        return min(_LONGEST_LIFE, max(_SHORTEST_LIFE, float(expires_in)))
-    except (TypeError, ValueError, OverflowError):
-        return _SHORTEST_LIFE

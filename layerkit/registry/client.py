@@ -12,8 +12,9 @@ from layerkit import digest as digests
 from layerkit import oci
 from layerkit.errors import DocumentError, IntegrityError, UnavailableError
 from layerkit.oci import Descriptor
+from layerkit.reference import Reference
 from layerkit.registry import address, limits, outcome, retry
-from layerkit.registry.auth import Authenticator
+from layerkit.registry.auth import Authenticator, tell_nobody
 from layerkit.registry.credentials import anonymous
 from layerkit.registry.stream import BlobStream, content_range
 from layerkit.registry.transport import Transport
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from layerkit.errors import LayerkitError
-    from layerkit.reference import Reference
     from layerkit.registry.credentials import Lookup
     from layerkit.registry.transport import Answer
 
@@ -50,7 +50,7 @@ class Client:
 
     `limits` is the patience of every method, also for callers that go on with a broken blob;
     `credentials` is asked for those of a registry, `sleep` is called between attempts, `proxies`
-    and `tls` are as `Transport` has them. Every method raises `UnavailableError` after its last
+    and `tls` are as `Transport` has them, `warn` as `Authenticator` has it. Every method raises `UnavailableError` after its last
     attempt, `AuthError`, `NotFoundError`, or `RegistryError` for an answer that makes no sense.
     """
 
@@ -63,11 +63,12 @@ class Client:
         user_agent: str = "layerkit",
         proxies: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
+        warn: Callable[[str], None] = tell_nobody,
     ) -> None:
         self.limits = limits
         self._sleep = sleep
         self._transport = Transport(limits, user_agent, proxies, tls)
-        self._auth = Authenticator(self._transport, credentials, limits)
+        self._auth = Authenticator(self._transport, credentials, limits, warn=warn)
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +79,21 @@ class Client:
     def close(self) -> None:
         """End all connections."""
         self._transport.close()
+
+    def check_login(self, registry: str) -> None:
+        """Return if the registry takes our credentials, or asks for none."""
+        reference = Reference(registry, "", None, None)
+        url = f"{address.base_url(reference.host)}/v2/"
+
+        def check() -> None:
+            def send(authorization: str) -> Answer:
+                return self._transport.get(url, _with_login({}, authorization))
+
+            with self._auth.exchange(reference, url, "/v2/", send) as answer:
+                if answer.status != HTTPStatus.OK:
+                    raise _refusal(answer, "/v2/", self._auth.hint(registry))
+
+        self._repeated(check)
 
     def resolve_document(self, reference: Reference) -> tuple[Descriptor, bytes]:
         """The manifest or index that the reference names now, by its digest if it has one.
@@ -188,18 +204,15 @@ class Client:
     ) -> Answer:
         """The answer with status 200 or one of `also`, logged in if the registry wants that."""
         url = f"{address.base_url(reference.host)}/v2/{reference.repository}/{path}"
-        sent = self._auth.known(reference)
-        answer = self._transport.get(url, _with_login(headers, sent))
-        # Where a redirect led, nobody may ask for the registry's credentials.
-        if answer.status == HTTPStatus.UNAUTHORIZED and answer.origin == address.origin(url):
-            lines = answer.header_lines("WWW-Authenticate")
-            answer.discard()
-            sent = self._auth.renewed(reference, url, lines, sent)
-            answer = self._transport.get(url, _with_login(headers, sent))
+
+        def send(authorization: str) -> Answer:
+            return self._transport.get(url, _with_login(headers, authorization))
+
+        answer = self._auth.exchange(reference, url, what, send)
         if answer.status == HTTPStatus.OK or answer.status in also:
             return answer
         with answer:
-            raise _refusal(reference, answer, what)
+            raise _refusal(answer, what, self._auth.hint(reference.registry))
 
     def _repeated(self, attempt: Callable[[], _T]) -> _T:
         number = 0
@@ -219,9 +232,8 @@ def _with_login(headers: Mapping[str, str], authorization: str) -> Mapping[str, 
     return {**headers, "Authorization": authorization} if authorization else headers
 
 
-def _refusal(reference: Reference, answer: Answer, what: str) -> LayerkitError:
+def _refusal(answer: Answer, what: str, hint: str) -> LayerkitError:
     asked = retry.asked_wait(answer.header("Retry-After"), time.time())
-    hint = outcome.login_hint(reference.registry)
     return outcome.refusal(answer.name, what, answer.status, answer.words(), asked, hint)
 
 

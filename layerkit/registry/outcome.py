@@ -52,8 +52,8 @@ def clean(text: str) -> str:
 def login_hint(registry: str) -> str:
     """Where credentials for `registry` come from."""
     return (
-        f"credentials for {registry} are read from docker's config.json and podman's auth.json; "
-        f"`docker login` or `podman login` writes them there"
+        f"`layerkit login {registry}` stores credentials; those in docker's config.json and "
+        f"podman's auth.json count, too"
     )
 
 

@@ -61,15 +61,16 @@ class DebianRegistry:
 
 @contextmanager
 def debian_registry(
-    folder: Path, *, users: Mapping[str, str] | None = None
+    folder: Path, *, users: Mapping[str, str] | None = None, auth: str = ""
 ) -> Iterator[DebianRegistry]:
     """A registry with its files in `folder`, ended on leaving; `users` are names and passwords.
 
-    Without `users` everybody may pull and push.
+    Without `users` everybody may pull and push, if `auth`, a part of its configuration, says
+    nothing else.
     """
     storage, config, log = folder / "storage", folder / "config.yml", folder / "log"
     folder.mkdir(parents=True, exist_ok=True)
-    config.write_text(_configuration(folder, storage, users or {}))
+    config.write_text(_configuration(folder, storage, users or {}) + auth)
     with (
         log.open("wb") as output,
         subprocess.Popen(

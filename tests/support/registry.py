@@ -108,8 +108,8 @@ class TestRegistry:
     """A registry that serves while the `with` block runs.
 
     `login` is "" (everybody may pull), "basic", or "bearer" with a token server at `/token` that
-    gives tokens to anybody (`anonymous`) or only for the right name and password. `tls` makes it
-    serve https.
+    gives tokens to anybody (`anonymous`) or only for the right name and password, or to a POST for
+    an identity token in `identity_tokens`. `tls` makes it serve https.
     """
 
     __test__ = False  # not a test class, whatever its name says
@@ -128,6 +128,7 @@ class TestRegistry:
         self.requests: list[Request] = []
         self.realm = ""  # "" is this registry's own token server
         self.token_fields: dict[str, Any] = {"expires_in": 300}
+        self.identity_tokens: set[str] = set()
         self._tokens: dict[str, str] = {}
         self._repositories: dict[str, _Repository] = {}
         self._faults: list[_Fault] = []
@@ -271,7 +272,7 @@ class TestRegistry:
 
     def _login_wanted(self, request: Request, repository: str) -> Reply | None:
         """The refusal of a request without the right Authorization."""
-        scope = f"repository:{repository}:pull"
+        scope = f"repository:{repository}:pull" if repository else ""
         kind, _, value = request.headers.get("Authorization", "").partition(" ")
         if self.login == "basic" and not (kind == "Basic" and _is_right(value)):
             return _unauthorized('Basic realm="test"')
@@ -282,11 +283,14 @@ class TestRegistry:
 
     def _token(self, request: Request) -> Reply:
         kind, _, value = request.headers.get("Authorization", "").partition(" ")
+        form = parse_qs(request.body.decode() if request.method == "POST" else request.query)
         right = _is_right(value) if kind == "Basic" else self.anonymous
+        if request.method == "POST":
+            right = form.get("refresh_token", [""])[0] in self.identity_tokens
         if not right:
             return Reply(401, _JSON, b'{"details": "incorrect username or password"}')
         token = secrets.token_urlsafe()
-        self._tokens[token] = parse_qs(request.query).get("scope", [""])[0]
+        self._tokens[token] = form.get("scope", [""])[0]
         return Reply(200, _JSON, json.dumps({"token": token, **self.token_fields}).encode())
 
 

@@ -41,6 +41,7 @@ class Request:
     status: int = 0
     sent: int = 0
     ended: str = ""
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def target(self) -> str:
@@ -137,7 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer, as every method does."""
         path, query = urlsplit(self.path).path, urlsplit(self.path).query
         headers = {name.title(): ", ".join(self.headers.get_all(name)) for name in self.headers}
-        request = Request(self.command, path, query, headers, time.monotonic())
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        request = Request(self.command, path, query, headers, time.monotonic(), body=body)
         request.connection = self.server.numbers.get(self.connection, 0)
         request.open = len(self.server.numbers)
         reply = self.server.answer(request)
@@ -159,6 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_body(request, reply)
 
     do_HEAD = do_GET  # noqa: N815  the name that http.server looks for
+    do_POST = do_GET  # noqa: N815
 
     def log_message(self, *_arguments: Any) -> None:
         """Print nothing: whoever answers can keep a log."""

@@ -8,8 +8,10 @@ import pytest
 
 from layerkit.cli import environment
 from layerkit.errors import UsageError
+from layerkit.ops.login import credentials
 
 HOME = Path("/home/somebody")
+USER = credentials("me", "x")
 
 
 @pytest.fixture
@@ -22,9 +24,10 @@ def home(fs, monkeypatch):
     return HOME
 
 
-def found():
+def found(authfile=None):
     """The files of credentials without the home directory in front."""
-    return [(path.removeprefix(f"{HOME}/"), text) for path, text in environment.credential_files()]
+    files = environment.credential_files(authfile)
+    return [(path.removeprefix(f"{HOME}/"), text) for path, text in files]
 
 
 @pytest.mark.parametrize(
@@ -129,20 +132,75 @@ def test_no_credentials_are_no_error(home):
 
 
 def test_credentials_of_docker_and_podman_are_found_in_their_order(home, fs, monkeypatch):
-    """An auth file that is named comes first, then docker's, then podman's."""
+    """C07: docker's file comes first, then podman's, that of the session before that of the user."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
-    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/named.json")
-    fs.create_file(HOME / ".config/containers/auth.json", contents="4")
-    fs.create_file("/run/user/1/containers/auth.json", contents="3")
-    fs.create_file(HOME / ".docker/config.json", contents="2")
-    fs.create_file("/named.json", contents="1")
+    everywhere(fs)
 
     assert found() == [
-        ("/named.json", "1"),
-        (".docker/config.json", "2"),
-        ("/run/user/1/containers/auth.json", "3"),
-        (".config/containers/auth.json", "4"),
+        (".docker/config.json", "docker"),
+        ("/run/user/1/containers/auth.json", "session"),
+        (".config/containers/auth.json", "user"),
     ]
+    assert str(environment.login_file()) == f"{HOME}/.docker/config.json"
+
+
+def everywhere(fs):
+    """Put a file in each place."""
+    fs.create_file(HOME / ".config/containers/auth.json", contents="user")
+    fs.create_file("/run/user/1/containers/auth.json", contents="session")
+    fs.create_file(HOME / ".docker/config.json", contents="docker")
+    fs.create_file("/named.json", contents="named")
+    fs.create_file("/option.json", contents="option")
+
+
+def test_a_session_without_a_name_has_its_place(home, fs, monkeypatch):
+    """Without XDG_RUNTIME_DIR podman's file of the session is where podman looks then."""
+    monkeypatch.setattr(os, "geteuid", lambda: 7)
+    fs.create_file("/run/containers/7/auth.json", contents="7")
+
+    assert found() == [("/run/containers/7/auth.json", "7")]
+
+
+@pytest.mark.parametrize(
+    ("option", "variables", "wanted"),
+    [
+        (None, {"REGISTRY_AUTH_FILE": "/named.json"}, ["named"]),
+        (Path("/option.json"), {"REGISTRY_AUTH_FILE": "/named.json"}, ["option"]),
+        (None, {"DOCKER_AUTH_CONFIG": "{}"}, ["{}", "docker", "user"]),
+        (
+            None,
+            {"DOCKER_AUTH_CONFIG": "{}", "REGISTRY_AUTH_FILE": "/named.json"},
+            ["{}", "named"],
+        ),
+        (Path("/option.json"), {"DOCKER_AUTH_CONFIG": "{}"}, ["option"]),
+        (None, {"DOCKER_AUTH_CONFIG": "", "REGISTRY_AUTH_FILE": ""}, ["docker", "user"]),
+    ],
+    ids=["C07-variable", "C07-option", "C10", "C10-variable", "C10-option", "C10-empty"],
+)
+def test_what_is_named_goes_before(home, fs, monkeypatch, option, variables, wanted):
+    """A file that is named stands alone; the text of DOCKER_AUTH_CONFIG goes before files."""
+    everywhere(fs)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert [text for _, text in found(option)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "wanted"),
+    [
+        (None, None, f"{HOME}/.docker/config.json"),
+        (None, "/named.json", "/named.json"),
+        (Path("/option.json"), "/named.json", "/option.json"),
+    ],
+    ids=str,
+)
+def test_login_writes_what_is_read_first(home, monkeypatch, option, variable, wanted):
+    """The file that a login goes to is one that the next command reads."""
+    if variable:
+        monkeypatch.setenv("REGISTRY_AUTH_FILE", variable)
+
+    assert str(environment.login_file(option)) == wanted
 
 
 def test_variables_move_the_files(home, fs, monkeypatch):
@@ -248,16 +306,30 @@ def test_a_variable_is_passed_on(home, monkeypatch, setting, wanted):
     assert environment.passed_on(setting) == wanted
 
 
-def test_the_client_gets_credentials_and_proxies(home, fs, monkeypatch):
-    """What was read goes to the one who connects."""
+def test_the_client_gets_credentials_and_proxies(home, fs, monkeypatch, capsys):
+    """What was read goes to the one who connects, and what that warns of to the user."""
     given = []
-    monkeypatch.setattr("layerkit.ops.connect.connect", lambda *found: given.append(found))
+    monkeypatch.setattr(
+        "layerkit.ops.connect.connect",
+        lambda *found, warn, user: given.append((*found, user)) or warn("odd"),
+    )
     monkeypatch.setenv("HTTP_PROXY", "http://p")
     fs.create_file(HOME / ".docker/config.json", contents="{}")
 
     environment.client()
+    environment.client(user=USER)
 
-    assert given == [([(f"{HOME}/.docker/config.json", "{}")], {"http": "http://p"})]
+    assert given == [
+        ([(f"{HOME}/.docker/config.json", "{}")], {"http": "http://p"}, None),
+        ([], {"http": "http://p"}, USER),
+    ]
+    assert capsys.readouterr().err == "warning: odd\n" * 2
+
+
+def test_a_file_that_was_asked_for_must_be_there(home):
+    """A named file that is missing is an error, not the same as no credentials."""
+    with pytest.raises(UsageError, match=r"^no file of credentials at /missing\.json$"):
+        environment.client(Path("/missing.json"))
 
 
 def test_where_registries_are_configured(home):

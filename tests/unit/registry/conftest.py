@@ -9,6 +9,7 @@ from support.registry import PASSWORD, USERNAME, TestRegistry
 
 from layerkit import reference
 from layerkit.registry import Client, Credentials, Limits
+from layerkit.registry.credentials import only
 
 LIMITS = Limits(connect=5, read=20, attempts=3, first_wait=0.001, longest_wait=5)
 
@@ -50,7 +51,7 @@ def hasty(sleeps):
 @pytest.fixture
 def known_client(sleeps):
     """A client that has the right credentials for every registry."""
-    with Client(lambda _registry: Credentials(USERNAME, PASSWORD), LIMITS, sleeps.append) as client:
+    with Client(only(Credentials(USERNAME, PASSWORD)), LIMITS, sleeps.append) as client:
         yield client
 
 
