@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 NAME = "layerkit"
 COMMANDS = {
     "pull": "Download images from a registry",
+    "push": "Upload images to a registry",
+    "tags": "List the tags of a repository in a registry",
+    "referrers": "List what is attached to an image in a registry",
     "images": "List images",
     "inspect": "Show what is known about images and containers",
     "history": "Show the history of an image",

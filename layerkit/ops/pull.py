@@ -12,6 +12,7 @@ from layerkit.errors import IntegrityError, UnavailableError
 from layerkit.events import LayerProgress, Phase, Resolved, ignore
 from layerkit.ops import documents
 from layerkit.ops.install import install
+from layerkit.ops.notices import tell_warnings
 from layerkit.registry import retry
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def pull(
         _Download(client, reference, descriptor, observe, check).into(store)
 
     image = install(store, manifest, config, [(name, found.digest)], fetch, observe)
+    tell_warnings(client, observe)
     updated = before is None or before.manifest != image.manifest
     return PullResult(name, found.digest, image, updated)
 

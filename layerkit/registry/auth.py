@@ -59,12 +59,19 @@ class Authenticator:
         self._challenges: dict[tuple[str, str], tuple[str, Challenge]] = {}
         self._slots: dict[tuple[str, TokenRequest], _Slot] = {}
 
-    def known(self, reference: Reference) -> str:
+    def known(self, reference: Reference, actions: str = "pull") -> str:
         """The header for a request to this repository, "" as long as it asked for none."""
         url, offer = self._challenges.get(_key(reference), ("", None))
-        return "" if offer is None else self._header(reference, url, offer, "")
+        return "" if offer is None else self._header(reference, url, offer, "", actions)
 
-    def renewed(self, reference: Reference, url: str, lines: Iterable[str], rejected: str) -> str:
+    def renewed(
+        self,
+        reference: Reference,
+        url: str,
+        lines: Iterable[str],
+        rejected: str,
+        actions: str = "pull",
+    ) -> str:
         """The header to try once more with, after a request to `url` with `rejected` was refused.
 
         `lines` are the answer's `WWW-Authenticate` headers. Raises `AuthError` when there is
@@ -77,15 +84,17 @@ class Authenticator:
             raise RegistryError(f"cannot read how {host} wants a login: {error}") from None
         if offer is None:
             raise AuthError(f"{host} wants a login of a kind that layerkit does not know")
-        header = self._header(reference, url, offer, rejected)
+        header = self._header(reference, url, offer, rejected, actions)
         self._challenges[_key(reference)] = (url, offer)
         return header
 
-    def _header(self, reference: Reference, url: str, offer: Challenge, rejected: str) -> str:
+    def _header(
+        self, reference: Reference, url: str, offer: Challenge, rejected: str, actions: str
+    ) -> str:
         if offer.scheme == "basic":
             return self._basic(reference, rejected)
         try:
-            request = challenge.token_request(offer, url, reference.repository)
+            request = challenge.token_request(offer, url, reference.repository, actions)
         except ValueError as error:
             reason = outcome.clean(str(error))
             raise RegistryError(

@@ -65,13 +65,16 @@ def choose(challenges: Iterable[Challenge]) -> Challenge | None:
     return None
 
 
-def token_request(challenge: Challenge, url: str, repository: str) -> TokenRequest:
+def token_request(
+    challenge: Challenge, url: str, repository: str, actions: str = "pull"
+) -> TokenRequest:
     """The request that answers a Bearer challenge to `url`; `ValueError` if it must not be sent.
 
-    A relative realm is one on the registry; without a scope, pulling `repository` is asked for.
+    A relative realm is one on the registry; without a scope, `actions` on `repository` are asked
+    for.
     """
     realm = address.follow(url, challenge.parameters.get("realm", ""))
-    scope = challenge.parameters.get("scope") or f"repository:{repository}:pull"
+    scope = challenge.parameters.get("scope") or f"repository:{repository}:{actions}"
     return TokenRequest(realm, challenge.parameters.get("service", ""), tuple(scope.split()))
 
 

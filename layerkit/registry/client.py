@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -16,11 +17,13 @@ from layerkit.registry import address, limits, outcome, retry
 from layerkit.registry.auth import Authenticator
 from layerkit.registry.credentials import anonymous
 from layerkit.registry.stream import BlobStream, content_range
-from layerkit.registry.transport import Transport
+from layerkit.registry.transport import Request, Transport
+from layerkit.registry.warning import Warnings
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
+    from typing import BinaryIO
 
     from layerkit.errors import LayerkitError
     from layerkit.reference import Reference
@@ -59,6 +62,7 @@ class Client:
         self._sleep = sleep
         self._transport = Transport(limits, user_agent, proxies, tls)
         self._auth = Authenticator(self._transport, credentials, limits)
+        self._warnings = Warnings()
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +124,53 @@ class Client:
             return BlobStream(None, what, descriptor.size, offset)
         return self._repeated(lambda: self._open_blob(reference, descriptor, offset))
 
+    def url(self, reference: Reference, path: str) -> str:
+        """Where the registry has what is at `path` of the reference's repository."""
+        return f"{address.base_url(reference.host)}/v2/{reference.repository}/{path}"
+
+    def ask(
+        self,
+        reference: Reference,
+        request: Request,
+        what: str,
+        *,
+        also: Container[int] = (),
+        actions: str = "pull",
+    ) -> Answer:
+        """One try of a request about `what` in the reference's repository, for which `actions` are
+        needed: the answer with status 200 or one of `also`.
+
+        The credentials are sent to the registry only, wherever else a request goes.
+        """
+        at_home = address.origin(request.url) == address.origin(self.url(reference, ""))
+        sent = self._auth.known(reference, actions) if at_home else ""
+        start = _position(request.body)
+        answer = self._transport.send(_with_login(request, sent))
+        # Where a redirect led, nobody may ask for the registry's credentials.
+        if (
+            answer.status == HTTPStatus.UNAUTHORIZED
+            and at_home
+            and answer.origin == address.origin(request.url)
+        ):
+            lines = answer.header_lines("WWW-Authenticate")
+            answer.discard()
+            sent = self._auth.renewed(reference, request.url, lines, sent, actions)
+            _go_back(request.body, start)
+            answer = self._transport.send(_with_login(request, sent))
+        self._warnings.take(reference.registry, answer.header_lines("Warning"))
+        if answer.status == HTTPStatus.OK or answer.status in also:
+            return answer
+        with answer:
+            raise _refusal(reference, answer, what)
+
+    def repeat(self, attempt: Callable[[], _T]) -> _T:
+        """What `attempt` gives, tried again after `UnavailableError` as the limits let it."""
+        return self._repeated(attempt)
+
+    def new_warnings(self) -> list[str]:
+        """What registries warn of in their answers (RFC 7234 §5.5), each text once."""
+        return self._warnings.new()
+
     def _document(
         self, reference: Reference, path: str, what: str, limit: int
     ) -> tuple[str, bytes]:
@@ -172,19 +223,7 @@ class Client:
         also: tuple[int, ...] = (),
     ) -> Answer:
         """The answer with status 200 or one of `also`, logged in if the registry wants that."""
-        url = f"{address.base_url(reference.host)}/v2/{reference.repository}/{path}"
-        sent = self._auth.known(reference)
-        answer = self._transport.get(url, _with_login(headers, sent))
-        # Where a redirect led, nobody may ask for the registry's credentials.
-        if answer.status == HTTPStatus.UNAUTHORIZED and answer.origin == address.origin(url):
-            lines = answer.header_lines("WWW-Authenticate")
-            answer.discard()
-            sent = self._auth.renewed(reference, url, lines, sent)
-            answer = self._transport.get(url, _with_login(headers, sent))
-        if answer.status == HTTPStatus.OK or answer.status in also:
-            return answer
-        with answer:
-            raise _refusal(reference, answer, what)
+        return self.ask(reference, Request(self.url(reference, path), headers), what, also=also)
 
     def _repeated(self, attempt: Callable[[], _T]) -> _T:
         number = 0
@@ -200,8 +239,20 @@ class Client:
             self._sleep(pause)
 
 
-def _with_login(headers: Mapping[str, str], authorization: str) -> Mapping[str, str]:
-    return {**headers, "Authorization": authorization} if authorization else headers
+def _with_login(request: Request, authorization: str) -> Request:
+    if not authorization:
+        return request
+    return replace(request, headers={**request.headers, "Authorization": authorization})
+
+
+def _position(body: bytes | BinaryIO | None) -> int:
+    return 0 if body is None or isinstance(body, bytes) else body.tell()
+
+
+def _go_back(body: bytes | BinaryIO | None, start: int) -> None:
+    """Let a body be sent once more."""
+    if body is not None and not isinstance(body, bytes):
+        body.seek(start)
 
 
 def _refusal(reference: Reference, answer: Answer, what: str) -> LayerkitError:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 class Limits:
     """The patience with a registry: seconds for `connect`, `read` (without a byte) and the waits.
 
-    `attempts` counts the first one too; `token` and `error` are bytes of body.
+    `assemble` is how many of them a registry may take to answer the end of an upload, as it may
+    have to copy and hash it. `attempts` counts the first one too; `token` and `error` are bytes of
+    body.
     """
 
     connect: float = 10.0
     read: float = 30.0
+    assemble: float = 600.0
     redirects: int = 10
     attempts: int = 4
     first_wait: float = 0.5
