@@ -22,7 +22,7 @@ def repository(text: str) -> Reference:
 
 
 def tags(client: Client, reference: Reference) -> list[str]:
-    """All tags of the reference's repository, in the registry's order.
+    """All tags of the reference's repository, sorted.
 
     Raises `NotFoundError` where there is no such repository or no tag in it, `RegistryError` and
     its kinds.

@@ -30,17 +30,17 @@ _NEXT = re.compile(r';\s*rel\s*=\s*(?:next|"next")\s*(?:[;,]|$)', re.IGNORECASE)
 
 
 def tags(client: Client, reference: Reference) -> list[str]:
-    """All tags of the reference's repository, in the registry's order, each once.
+    """All tags of the reference's repository, sorted: some registries keep no order.
 
     Raises `NotFoundError` for a repository without tags, as most registries know no such thing,
     `RegistryError` and its kinds.
     """
     what = f"tags of {reference.familiar_repository}"
-    found: dict[str, None] = {}
+    found: set[str] = set()
     for raw in pages(client, reference, f"tags/list?n={_TAGS_AT_ONCE}", what):
-        found.update(dict.fromkeys(_tags_in(raw, f"{what} from registry {reference.registry}")))
+        found.update(_tags_in(raw, f"{what} from registry {reference.registry}"))
         check_number(len(found), what)
-    return list(found)
+    return sorted(found)
 
 
 def pages(
@@ -81,9 +81,7 @@ def _page(client: Client, reference: Reference, request: Request, what: str) -> 
     """The bytes of a page, and the URL of the next one or ""."""
     with client.ask(reference, request, what, also=(HTTPStatus.NOT_FOUND,)) as answer:
         if answer.status == HTTPStatus.NOT_FOUND:
-            raise NotFoundError(
-                f"{answer.name} has no repository {reference.familiar_repository}, or no {what}"
-            )
+            raise NotFoundError(f"{answer.name} has no {what}, or no such repository")
         raw = answer.read_past(_PAGE)
         if len(raw) > _PAGE:
             raise RegistryError(f"{answer.name} gives {what} on a page of more than {_PAGE} bytes")
