@@ -33,9 +33,10 @@ _TABLE = r"{{.Digest}}\t{{.ArtifactType}}\t{{.CreatedAt}}\t{{.Size}}"
 @click.option("--format", "text", metavar="FORMAT", help="json, table, or a Go template.")
 @click.pass_obj
 def command(settings: Settings, image: str, artifact_type: str, text: str | None) -> None:
-    """List what is attached to an image in a registry: signatures, SBOMs, attestations.
+    """List what is attached to an image in a registry.
 
-    What is attached to the image for one platform only is listed for that one's digest.
+    Signatures, SBOMs, attestations: manifests whose subject is exactly what the name stands for.
+    Of an index that is the index itself; for one platform's image, name that one's digest.
     """
     from layerkit.ops.notices import tell_warnings  # noqa: PLC0415  loads what speaks HTTP
     from layerkit.ops.referrers import referrers  # noqa: PLC0415  as above

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("repository")
 @click.pass_obj
 def command(settings: Settings, repository: str) -> None:
-    """List the tags of a repository in a registry, one a line."""
+    """List the tags of a repository in a registry."""
     from layerkit.ops import tags as ops  # noqa: PLC0415  loads what speaks HTTP
     from layerkit.ops.notices import tell_warnings  # noqa: PLC0415  as above
 
