@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit.errors import AuthError, RegistryError
 from layerkit.registry import address, challenge, outcome, retry
+from layerkit.registry.challenge import PULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from layerkit.errors import LayerkitError
     from layerkit.reference import Reference
-    from layerkit.registry.challenge import Challenge, TokenRequest
+    from layerkit.registry.challenge import Access, Challenge, TokenRequest
     from layerkit.registry.credentials import Credentials, Lookup
     from layerkit.registry.limits import Limits
     from layerkit.registry.transport import Answer, Transport
@@ -59,10 +60,10 @@ class Authenticator:
         self._challenges: dict[tuple[str, str], tuple[str, Challenge]] = {}
         self._slots: dict[tuple[str, TokenRequest], _Slot] = {}
 
-    def known(self, reference: Reference, actions: str = "pull") -> str:
+    def known(self, reference: Reference, access: Access = PULL) -> str:
         """The header for a request to this repository, "" as long as it asked for none."""
         url, offer = self._challenges.get(_key(reference), ("", None))
-        return "" if offer is None else self._header(reference, url, offer, "", actions)
+        return "" if offer is None else self._header(reference, url, offer, "", access)
 
     def renewed(
         self,
@@ -70,7 +71,7 @@ class Authenticator:
         url: str,
         lines: Iterable[str],
         rejected: str,
-        actions: str = "pull",
+        access: Access = PULL,
     ) -> str:
         """The header to try once more with, after a request to `url` with `rejected` was refused.
 
@@ -84,17 +85,17 @@ class Authenticator:
             raise RegistryError(f"cannot read how {host} wants a login: {error}") from None
         if offer is None:
             raise AuthError(f"{host} wants a login of a kind that layerkit does not know")
-        header = self._header(reference, url, offer, rejected, actions)
+        header = self._header(reference, url, offer, rejected, access)
         self._challenges[_key(reference)] = (url, offer)
         return header
 
     def _header(
-        self, reference: Reference, url: str, offer: Challenge, rejected: str, actions: str
+        self, reference: Reference, url: str, offer: Challenge, rejected: str, access: Access
     ) -> str:
         if offer.scheme == "basic":
             return self._basic(reference, rejected)
         try:
-            request = challenge.token_request(offer, url, reference.repository, actions)
+            request = challenge.token_request(offer, url, reference.repository, access)
         except ValueError as error:
             reason = outcome.clean(str(error))
             raise RegistryError(

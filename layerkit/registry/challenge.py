@@ -23,6 +23,7 @@ _PARAMETER = re.compile(
     rf'({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))(?=[ \t,]|$)', re.ASCII
 )
 _ESCAPE = re.compile(r"\\(.)")
+_CLIENT = "layerkit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,32 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """What a request does: `actions` with its own repository; it reads `sources`, others there."""
+
+    actions: str = "pull"
+    sources: tuple[str, ...] = ()
+
+    def scopes(self, repository: str, named: str) -> tuple[str, ...]:
+        """The scopes to ask for, where the registry named some; without a repository, no other.
+
+        A registry may call a repository by another name than we do, so its scopes count; ours only
+        add actions, and what it cannot know of.
+        """
+        wanted = [f"repository:{repository}:{self.actions}"] if repository else []
+        scopes = named.split() or wanted
+        merged = [_widened(scope, wanted) for scope in scopes]
+        others = (f"repository:{source}:pull" for source in self.sources)
+        return tuple(dict.fromkeys([*merged, *others]))
+
+
+PULL = Access()
+PUSH = Access("pull,push")
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What a token is asked for with, and so what it is good for; `url` is the whole request."""
+    """What a token is asked for with, and so what it is good for."""
 
     realm: str
     service: str
@@ -48,6 +73,17 @@ class TokenRequest:
         query += [("scope", scope) for scope in self.scopes]
         separator = "&" if "?" in self.realm else "?"
         return f"{self.realm}{separator}{urlencode(query)}" if query else self.realm
+
+    def form(self, refresh_token: str) -> bytes:
+        """The body to POST to the realm, with an identity token (RFC 6749 §6)."""
+        fields = {
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token,
+            "service": self.service,
+            "scope": " ".join(self.scopes),
+            "client_id": _CLIENT,
+        }
+        return urlencode({name: value for name, value in fields.items() if value}).encode()
 
 
 def parse(lines: Iterable[str]) -> list[Challenge]:
@@ -66,16 +102,25 @@ def choose(challenges: Iterable[Challenge]) -> Challenge | None:
 
 
 def token_request(
-    challenge: Challenge, url: str, repository: str, actions: str = "pull"
+    challenge: Challenge, url: str, repository: str, access: Access = PULL
 ) -> TokenRequest:
     """The request that answers a Bearer challenge to `url`; `ValueError` if it must not be sent.
 
-    A relative realm is one on the registry; without a scope, `actions` on `repository` are asked
-    for.
+    A relative realm is one on the registry.
     """
     realm = address.follow(url, challenge.parameters.get("realm", ""))
-    scope = challenge.parameters.get("scope") or f"repository:{repository}:{actions}"
-    return TokenRequest(realm, challenge.parameters.get("service", ""), tuple(scope.split()))
+    scopes = access.scopes(repository, challenge.parameters.get("scope", ""))
+    return TokenRequest(realm, challenge.parameters.get("service", ""), scopes)
+
+
+def _widened(scope: str, wanted: Iterable[str]) -> str:
+    """A scope with the actions of those in `wanted` that are about the same thing."""
+    thing, _, actions = scope.rpartition(":")
+    all_actions = actions.split(",")
+    for other in wanted:
+        same, _, more = other.rpartition(":")
+        all_actions += more.split(",") if same == thing else []
+    return f"{thing}:{','.join(dict.fromkeys(all_actions))}" if thing else scope
 
 
 def _parse_line(line: str) -> list[Challenge]:

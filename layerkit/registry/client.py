@@ -15,6 +15,7 @@ from layerkit.errors import DocumentError, IntegrityError, UnavailableError
 from layerkit.oci import Descriptor
 from layerkit.registry import address, limits, outcome, retry
 from layerkit.registry.auth import Authenticator
+from layerkit.registry.challenge import PULL
 from layerkit.registry.credentials import anonymous
 from layerkit.registry.stream import BlobStream, content_range
 from layerkit.registry.transport import Request, Transport
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from layerkit.errors import LayerkitError
     from layerkit.reference import Reference
+    from layerkit.registry.challenge import Access
     from layerkit.registry.credentials import Lookup
     from layerkit.registry.transport import Answer
 
@@ -135,15 +137,15 @@ class Client:
         what: str,
         *,
         also: Container[int] = (),
-        actions: str = "pull",
+        access: Access = PULL,
     ) -> Answer:
-        """One try of a request about `what` in the reference's repository, for which `actions` are
-        needed: the answer with status 200 or one of `also`.
+        """One try of a request about `what` in the reference's repository, which does what `access`
+        says: the answer with status 200 or one of `also`.
 
         The credentials are sent to the registry only, wherever else a request goes.
         """
         at_home = address.origin(request.url) == address.origin(self.url(reference, ""))
-        sent = self._auth.known(reference, actions) if at_home else ""
+        sent = self._auth.known(reference, access) if at_home else ""
         start = _position(request.body)
         answer = self._transport.send(_with_login(request, sent))
         # Where a redirect led, nobody may ask for the registry's credentials.
@@ -154,7 +156,7 @@ class Client:
         ):
             lines = answer.header_lines("WWW-Authenticate")
             answer.discard()
-            sent = self._auth.renewed(reference, request.url, lines, sent, actions)
+            sent = self._auth.renewed(reference, request.url, lines, sent, access)
             _go_back(request.body, start)
             answer = self._transport.send(_with_login(request, sent))
         self._warnings.take(reference.registry, answer.header_lines("Warning"))

@@ -26,6 +26,7 @@ from layerkit.errors import (
     UnavailableError,
 )
 from layerkit.registry import address, outcome
+from layerkit.registry.challenge import PUSH, Access
 from layerkit.registry.transport import Request
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from layerkit.reference import Reference
     from layerkit.registry.client import Client
     from layerkit.registry.transport import Answer
-
-ACTIONS = "pull,push"
-"""What a token for pushing must allow: registries ask whether they have a blob as a pull."""
 
 _SMALL = 1 << 20  # bytes up to which a blob goes along with the request that ends its upload
 _PROGRESS = 64 << 10  # bytes that a try must bring so that it does not count
@@ -117,7 +115,7 @@ def push_manifest(
     request = Request(client.url(reference, f"manifests/{name}"), headers, "PUT", raw)
     also = (*_TAKEN, *_GONE, HTTPStatus.PRECONDITION_FAILED)
     with client.repeat(
-        lambda: client.ask(reference, request, what, also=also, actions=ACTIONS)
+        lambda: client.ask(reference, request, what, also=also, access=PUSH)
     ) as answer:
         if answer.status in _GONE:
             raise _no_repository(answer, reference)
@@ -178,8 +176,9 @@ class _Upload:
 
     def _mount(self, source: str) -> bool:
         """Take the blob over from another repository; else there may be an upload to go on with."""
+        query = {"mount": str(self._digest), "from": source}
         try:
-            with self._post({"mount": str(self._digest), "from": source}, _NOT_SAID) as answer:
+            with self._post(query, _NOT_SAID, Access(PUSH.actions, (source,))) as answer:
                 if answer.status == HTTPStatus.ACCEPTED:
                     self._url = self._location(answer)
                 return answer.status == HTTPStatus.CREATED
@@ -263,13 +262,15 @@ class _Upload:
                 raise UnavailableError(f"{answer.name} lost its place in the {self._what}")
         return answer
 
-    def _post(self, query: Mapping[str, str], also: tuple[int, ...]) -> Answer:
+    def _post(
+        self, query: Mapping[str, str], also: tuple[int, ...], access: Access = PUSH
+    ) -> Answer:
         end = f"?{urlencode(query)}" if query else ""
         url = self._client.url(self._reference, f"blobs/uploads/{end}")
-        return self._ask(Request(url, method="POST"), (*_TAKEN, *also))
+        return self._ask(Request(url, method="POST"), (*_TAKEN, *also), access)
 
-    def _ask(self, request: Request, also: tuple[int, ...]) -> Answer:
-        return self._client.ask(self._reference, request, self._what, also=also, actions=ACTIONS)
+    def _ask(self, request: Request, also: tuple[int, ...], access: Access = PUSH) -> Answer:
+        return self._client.ask(self._reference, request, self._what, also=also, access=access)
 
     def _location(self, answer: Answer, otherwise: str = "") -> str:
         """Where the upload goes on, exactly as the registry wrote it."""

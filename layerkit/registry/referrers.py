@@ -18,6 +18,7 @@ from layerkit import digest as digests
 from layerkit import oci, strictjson
 from layerkit.errors import DocumentError, NotFoundError, RegistryError, UnavailableError
 from layerkit.registry import listing, push
+from layerkit.registry.challenge import PUSH
 from layerkit.registry.transport import Request
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _read(client: Client, reference: Reference, tag: str) -> tuple[dict[str, Any
     what = f"referrers in {reference.familiar_repository}:{tag}"
     request = Request(client.url(reference, f"manifests/{tag}"), {"Accept": oci.OCI_INDEX})
     missing = (HTTPStatus.NOT_FOUND,)
-    with client.ask(reference, request, what, also=missing, actions=push.ACTIONS) as answer:
+    with client.ask(reference, request, what, also=missing, access=PUSH) as answer:
         if answer.status == HTTPStatus.NOT_FOUND:
             return _EMPTY, ""
         return _document(answer.read_past(oci.DOCUMENT_LIMIT)), answer.header("ETag")

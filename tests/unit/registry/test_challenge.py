@@ -9,6 +9,7 @@ from layerkit.registry.challenge import Challenge
 
 BEARER = Challenge("bearer", {"realm": "https://a/t", "service": "s"})
 BASIC = Challenge("basic", {"realm": "r"})
+DIGEST = Challenge("digest", {"realm": "d", "nonce": "n=="})
 
 
 @pytest.mark.parametrize(
@@ -34,10 +35,12 @@ BASIC = Challenge("basic", {"realm": "r"})
         (['Basic realm=""'], [Challenge("basic", {"realm": ""})]),
         (["Basic realm=, x=y"], [Challenge("basic", {"x": "y"})]),
         (["Bearer"], [Challenge("bearer")]),
+        (['Negotiate, bearer realm="https://a/t",service="s"'], [Challenge("negotiate"), BEARER]),
+        (['Digest realm="d", nonce=n==', 'Basic realm="r"'], [DIGEST, BASIC]),
         (['Basic realm="1", realm="2"'], [Challenge("basic", {"realm": "1"})]),
         (['\tBasic   realm="r"\t'], [BASIC]),
     ],
-    ids=str,
+    ids=lambda value: f"A03-{value}",
 )
 def test_challenges_are_read(lines, wanted):
     """Several lines, several challenges a line, any case, quotes with commas and escapes."""
@@ -56,7 +59,7 @@ def test_challenges_are_read(lines, wanted):
         "=",
         'Bearer realm="' + "\\" * 30_001,
     ],
-    ids=lambda line: line[:30],
+    ids=lambda line: f"A03-{line[:30]}",
 )
 def test_broken_challenges_are_refused(line):
     """What is no list of challenges is a `ValueError`, not a guess."""

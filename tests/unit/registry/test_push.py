@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from concurrent.futures import CancelledError
+from urllib.parse import parse_qs
 
 import pytest
 from support.faults import hang_up, redirect, status, with_headers
@@ -350,6 +351,26 @@ def test_a_push_logs_in(make, refer, sleeps, login):
             pushed = push.push_blob(client, reference, make(LARGE), lambda _done: None)
             mounted = push.push_blob(client, reference, make(SMALL, "base"), lambda _done: None)
     assert (pushed, mounted) == (SENT, Pushed(How.MOUNTED, "base"))
+
+
+def test_a_token_names_what_a_push_does(make, refer, client):
+    """Where a registry does not say which scope it wants, pushing is asked for, and reading the
+    source of a mount.
+    """
+    with UploadRegistry("bearer") as registry:
+        challenge = f'Bearer realm="{registry.url}/token",service="test"'
+        hidden = with_headers({"Www-Authenticate": challenge})
+        registry.fault("/v2/", lambda request, serve: (
+            hidden(request, serve) if not request.authorization else serve(request)
+        ))  # fmt: skip
+        registry.add_blob("base", SMALL)
+        reference = refer(registry, "app:1")
+        pushed = push.push_blob(client, reference, make(SMALL, "base"), lambda _done: None)
+        scopes = [
+            parse_qs(each.query)["scope"] for each in registry.requests if each.path == "/token"
+        ]
+    assert pushed == Pushed(How.MOUNTED, "base")
+    assert scopes[-1] == ["repository:app:pull,push", "repository:base:pull"]
 
 
 def test_a_token_that_ends_meanwhile_does_not_break_the_blob(make, refer, sleeps):
