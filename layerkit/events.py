@@ -16,11 +16,12 @@ class Phase(Enum):
 
     DOWNLOAD = "download"
     INDEX = "index"
+    UPLOAD = "upload"
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The name was resolved: what is pulled, and the layers it needs with their sizes in bytes."""
+    """The name was resolved: what is pulled or pushed, and its layers with their sizes in bytes."""
 
     name: str
     digest: BlobDigest
@@ -39,10 +40,14 @@ class LayerProgress:
 
 @dataclass(frozen=True, slots=True)
 class LayerDone:
-    """The layer is in the store; `reused` when it already was."""
+    """The layer is in the store, or in the registry it is pushed to; `reused` when it already was.
+
+    `source` is the other repository of that registry that it was mounted from.
+    """
 
     layer: BlobDigest
     reused: bool
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

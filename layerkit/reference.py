@@ -94,6 +94,11 @@ def parse(text: str) -> Reference:
         raise UsageError(f"invalid image name {shown}: {error}") from None
 
 
+def is_tag(text: str) -> bool:
+    """Whether `text` can stand behind the colon of a name."""
+    return len(text) <= _LONGEST_TAG and _TAG.fullmatch(text) is not None
+
+
 def _parse(text: str) -> Reference:
     _refuse_other_things(text)
     name, at, digest_text = text.partition("@")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Bars(Progress):
     """Draws while work goes on and leaves nothing behind but the lines printed meanwhile.
 
-    The bar of a layer starts again with each phase; that of all counts downloads only, as a reused
+    The bar of a layer starts again with each phase; that of all counts transfers only, as a reused
     layer needs none.
     """
 
@@ -93,13 +93,13 @@ class Bars(Progress):
             name = f"{event.layer.short} {event.phase.value}"
             self._bars[key] = self._display.add_task(name, total=event.total or None)
         self._display.update(self._bars[key], completed=event.done)
-        if event.phase is Phase.DOWNLOAD:
+        if event.phase in {Phase.DOWNLOAD, Phase.UPLOAD}:
             self._received[event.layer] = event.done
             self._show_all()
 
     def _done(self, event: LayerDone) -> None:
         self._drop(event.layer)
-        if event.reused:
+        if event.reused or event.source:
             self._sizes.pop(event.layer, None)
         else:
             self._received[event.layer] = self._sizes.get(event.layer, 0)

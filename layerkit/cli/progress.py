@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 _PLAIN_PAUSE = 10.0
 _JSON_PAUSE = 0.2
-_VERBS = {Phase.DOWNLOAD: "Downloading", Phase.INDEX: "Indexing"}
+_VERBS = {
+    Phase.DOWNLOAD: "Downloading",
+    Phase.INDEX: "Indexing",
+    Phase.UPLOAD: "Pushing",
+}
 
 
 def start(mode: str) -> Progress:
@@ -148,6 +152,7 @@ def _document(event: Event) -> dict[str, Any]:
                 "total": event.total,
             }
         case LayerDone():
-            return {"event": "done", "layer": str(event.layer), "reused": event.reused}
+            source = {"source": event.source} if event.source else {}
+            return {"event": "done", "layer": str(event.layer), "reused": event.reused, **source}
         case Notice():
             return {"event": "notice", "severity": event.severity, "text": event.text}

@@ -11,6 +11,7 @@ from layerkit import oci
 from layerkit.events import LayerProgress, Phase, Resolved, ignore
 from layerkit.ops import documents
 from layerkit.ops.install import install
+from layerkit.ops.notices import tell_warnings
 from layerkit.registry.download import Downloader
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def pull(
     with Downloader(client, rate=rate) as downloader:
         source = _Registry(downloader, reference, observe)
         image = install(store, manifest, config, [(name, found.digest)], source, observe)
+    tell_warnings(client, observe)
     updated = before is None or before.manifest != image.manifest
     return PullResult(name, found.digest, image, updated)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
@@ -15,15 +16,19 @@ from layerkit.oci import Descriptor
 from layerkit.reference import Reference
 from layerkit.registry import address, limits, outcome, retry
 from layerkit.registry.auth import Authenticator, tell_nobody
+from layerkit.registry.challenge import PULL
 from layerkit.registry.credentials import anonymous
 from layerkit.registry.stream import BlobStream, content_range
-from layerkit.registry.transport import Transport
+from layerkit.registry.transport import Request, Transport
+from layerkit.registry.warning import Warnings
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
+    from typing import BinaryIO
 
     from layerkit.errors import LayerkitError
+    from layerkit.registry.challenge import Access
     from layerkit.registry.credentials import Lookup
     from layerkit.registry.transport import Answer
 
@@ -69,6 +74,7 @@ class Client:
         self._sleep = sleep
         self._transport = Transport(limits, user_agent, proxies, tls)
         self._auth = Authenticator(self._transport, credentials, limits, warn=warn)
+        self._warnings = Warnings()
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +93,7 @@ class Client:
 
         def check() -> None:
             def send(authorization: str) -> Answer:
-                return self._transport.get(url, _with_login({}, authorization))
+                return self._transport.send(_with_login(Request(url), authorization))
 
             with self._auth.exchange(reference, url, "/v2/", send) as answer:
                 if answer.status != HTTPStatus.OK:
@@ -169,6 +175,49 @@ class Client:
         _check_length(answer, what, descriptor.size)
         return BlobStream(answer, what, 0, descriptor.size)
 
+    def url(self, reference: Reference, path: str) -> str:
+        """Where the registry has what is at `path` of the reference's repository."""
+        return f"{address.base_url(reference.host)}/v2/{reference.repository}/{path}"
+
+    def ask(
+        self,
+        reference: Reference,
+        request: Request,
+        what: str,
+        *,
+        also: Container[int] = (),
+        access: Access = PULL,
+    ) -> Answer:
+        """One try of a request about `what` in the reference's repository, which does what `access`
+        says: the answer with status 200 or one of `also`.
+
+        The credentials are sent to the registry only, wherever else a request goes.
+        """
+        start = _position(request.body)
+
+        def send(authorization: str) -> Answer:
+            _go_back(request.body, start)
+            return self._transport.send(_with_login(request, authorization))
+
+        at_home = address.origin(request.url) == address.origin(self.url(reference, ""))
+        if at_home:
+            answer = self._auth.exchange(reference, request.url, what, send, access)
+        else:
+            answer = send("")
+        self._warnings.take(reference.registry, answer.header_lines("Warning"))
+        if answer.status == HTTPStatus.OK or answer.status in also:
+            return answer
+        with answer:
+            raise _refusal(answer, what, self._auth.hint(reference.registry))
+
+    def repeat(self, attempt: Callable[[], _T]) -> _T:
+        """What `attempt` gives, tried again after `UnavailableError` as the limits let it."""
+        return self._repeated(attempt)
+
+    def new_warnings(self) -> list[str]:
+        """What registries warn of in their answers (RFC 7234 §5.5), each text once."""
+        return self._warnings.new()
+
     def _document(
         self, reference: Reference, path: str, what: str, limit: int
     ) -> tuple[str, bytes]:
@@ -203,16 +252,7 @@ class Client:
         also: tuple[int, ...] = (),
     ) -> Answer:
         """The answer with status 200 or one of `also`, logged in if the registry wants that."""
-        url = f"{address.base_url(reference.host)}/v2/{reference.repository}/{path}"
-
-        def send(authorization: str) -> Answer:
-            return self._transport.get(url, _with_login(headers, authorization))
-
-        answer = self._auth.exchange(reference, url, what, send)
-        if answer.status == HTTPStatus.OK or answer.status in also:
-            return answer
-        with answer:
-            raise _refusal(answer, what, self._auth.hint(reference.registry))
+        return self.ask(reference, Request(self.url(reference, path), headers), what, also=also)
 
     def _repeated(self, attempt: Callable[[], _T]) -> _T:
         number = 0
@@ -228,8 +268,20 @@ class Client:
             self._sleep(pause)
 
 
-def _with_login(headers: Mapping[str, str], authorization: str) -> Mapping[str, str]:
-    return {**headers, "Authorization": authorization} if authorization else headers
+def _with_login(request: Request, authorization: str) -> Request:
+    if not authorization:
+        return request
+    return replace(request, headers={**request.headers, "Authorization": authorization})
+
+
+def _position(body: bytes | BinaryIO | None) -> int:
+    return 0 if body is None or isinstance(body, bytes) else body.tell()
+
+
+def _go_back(body: bytes | BinaryIO | None, start: int) -> None:
+    """Let a body be sent once more."""
+    if body is not None and not isinstance(body, bytes):
+        body.seek(start)
 
 
 def _refusal(answer: Answer, what: str, hint: str) -> LayerkitError:

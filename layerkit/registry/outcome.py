@@ -37,6 +37,11 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 _CLIENT_REFUSED = re.compile(r"_ALERT_(.*CERTIFICATE|UNKNOWN_CA|HANDSHAKE)")
 _LONGEST_TEXT = 300
+_MARKUP = re.compile(r"<(style|script)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_MEANINGS: dict[int, str] = {
+    HTTPStatus.METHOD_NOT_ALLOWED: " (it may be read-only)",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: " (too large for it)",
+}
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 # A connection that just ends has broken off; any other TLS error is a disagreement.
 _TLS_END = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
@@ -64,8 +69,15 @@ def server_text(body: bytes, content_type: str) -> str:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return clean(body.decode("utf-8", "replace")) if "text/plain" in content_type else ""
+        return _plain_text(body.decode("utf-8", "replace"), content_type)
     return clean("; ".join(_json_texts(document)))
+
+
+def _plain_text(text: str, content_type: str) -> str:
+    """The words of a body that is no JSON: proxies answer in HTML."""
+    if "text/html" in content_type:
+        return clean(_MARKUP.sub(" ", text[:10_000]))
+    return clean(text) if "text/plain" in content_type else ""
 
 
 def refusal(
@@ -89,7 +101,8 @@ def refusal(
         message = f"{name} cannot serve {what} now, status {status}{said}"
         is_overload = status == HTTPStatus.SERVICE_UNAVAILABLE
         return UnavailableError(message, retry_after=asked, is_overload=is_overload)
-    return RegistryError(f"{name} answered {what} with status {status}{said}")
+    meaning = _MEANINGS.get(status, "")
+    return RegistryError(f"{name} answered {what} with status {status}{meaning}{said}")
 
 
 def failure(failed: str, error: Exception, limits: Limits) -> RegistryError:
@@ -122,7 +135,13 @@ def _json_texts(document: Any) -> Iterator[str]:
     for error in errors if isinstance(errors, list) else [document]:
         if isinstance(error, dict):
             texts = [error.get(key) for key in ("code", "message", "details", "error")]
+            texts.append(_digest_in(error.get("detail")))
             yield ": ".join(text for text in texts if isinstance(text, str) and text)
+
+
+def _digest_in(detail: Any) -> Any:
+    """The blob that an error is about; the rest of a detail is no text for people."""
+    return detail.get("digest") if isinstance(detail, dict) else None
 
 
 def _disagreement(cause: BaseException) -> str:

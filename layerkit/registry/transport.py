@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
@@ -43,12 +43,16 @@ _CONNECTIONS = 32
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of `url`; a `body` that is a file is sent from where it stands to its end."""
+    """What is asked of `url`; a `body` that is a file is sent from where it stands to its end.
+
+    `patience` is how many seconds the answer may take to begin, None for as long as the limits say.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "GET"
     body: bytes | BinaryIO | None = None
+    patience: float | None = None
 
 
 class Answer:
@@ -71,9 +75,14 @@ class Answer:
         self.close()
 
     @property
+    def url(self) -> str:
+        """What answered, after redirects."""
+        return self._response.url
+
+    @property
     def origin(self) -> address.Origin:
         """Who answered, after redirects."""
-        return address.origin(self._response.url)
+        return address.origin(self.url)
 
     def header(self, name: str) -> str:
         """The header of this name, "" if there is none."""
@@ -175,7 +184,7 @@ class Transport:
         sent = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **request.headers}
         first = name = f"{role} {address.origin(url).name}"
         for _ in range(self._limits.redirects + 1):
-            answer = self._send(Request(url, sent, request.method, request.body), name)
+            answer = self._send(replace(request, url=url, headers=sent), name)
             if answer.status not in _REDIRECTS:
                 return answer
             answer.discard()
@@ -189,6 +198,7 @@ class Transport:
 
     def _send(self, request: Request, name: str) -> Answer:
         direct = address.goes_direct(address.origin(request.url), self._no_proxy)
+        limits = replace(self._limits, read=request.patience or self._limits.read)
         try:
             prepared = requests.Request(
                 request.method, request.url, headers=dict(request.headers), data=request.body
@@ -198,11 +208,11 @@ class Transport:
                 prepared,
                 stream=True,
                 allow_redirects=False,
-                timeout=(self._limits.connect, self._limits.read),
+                timeout=(limits.connect, limits.read),
                 proxies={} if direct else self._proxies,
             )
         except outcome.FAILURES as error:
-            raise outcome.failure(f"cannot reach {name}", error, self._limits) from None
+            raise outcome.failure(f"cannot reach {name}", error, limits) from None
         return Answer(response, name, self._limits)
 
 

@@ -26,9 +26,15 @@ storage:
     rootdirectory: {storage}
   delete:
     enabled: true
-http:
+{more_storage}http:
   addr: 127.0.0.1:0
+{more_http}"""
+_READ_ONLY = """\
+  maintenance:
+    readonly:
+      enabled: true
 """
+_RELATIVE = "  relativeurls: true\n"
 _CONFIG_USERS = """\
 auth:
   htpasswd:
@@ -61,16 +67,26 @@ class DebianRegistry:
 
 @contextmanager
 def debian_registry(
-    folder: Path, *, users: Mapping[str, str] | None = None, auth: str = ""
+    folder: Path,
+    *,
+    users: Mapping[str, str] | None = None,
+    auth: str = "",
+    read_only: bool = False,
+    relative: bool = False,
 ) -> Iterator[DebianRegistry]:
     """A registry with its files in `folder`, ended on leaving; `users` are names and passwords.
 
     Without `users` everybody may pull and push, if `auth`, a part of its configuration, says
-    nothing else.
+    nothing else; with `read_only` only pull. `relative` makes its Locations so.
     """
     storage, config, log = folder / "storage", folder / "config.yml", folder / "log"
     folder.mkdir(parents=True, exist_ok=True)
-    config.write_text(_configuration(folder, storage, users or {}) + auth)
+    text = _CONFIG.format(
+        storage=storage,
+        more_storage=_READ_ONLY if read_only else "",
+        more_http=_RELATIVE if relative else "",
+    )
+    config.write_text(text + _configuration_of(users or {}, folder) + auth)
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -87,15 +103,14 @@ def debian_registry(
             process.terminate()
 
 
-def _configuration(folder: Path, storage: Path, users: Mapping[str, str]) -> str:
-    text = _CONFIG.format(storage=storage)
+def _configuration_of(users: Mapping[str, str], folder: Path) -> str:
     if not users:
-        return text
+        return ""
     password_file = folder / "users"
     password_file.write_text(
         "".join(f"{name}:{_bcrypt(password)}\n" for name, password in users.items())
     )
-    return text + _CONFIG_USERS.format(users=password_file)
+    return _CONFIG_USERS.format(users=password_file)
 
 
 def _bcrypt(password: str) -> str:

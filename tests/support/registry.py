@@ -283,7 +283,8 @@ class TestRegistry:
 
     def _token(self, request: Request) -> Reply:
         kind, _, value = request.headers.get("Authorization", "").partition(" ")
-        form = parse_qs(request.body.decode() if request.method == "POST" else request.query)
+        request.form = request.body.read().decode()
+        form = parse_qs(request.form or request.query)
         right = _is_right(value) if kind == "Basic" else self.anonymous
         if request.method == "POST":
             right = form.get("refresh_token", [""])[0] in self.identity_tokens

@@ -16,10 +16,26 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import BinaryIO
 
 _PIECE = 64 << 10
 _TICK = 0.02
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
+
+
+class Body:
+    """The body of a request, to be read by whoever answers."""
+
+    def __init__(self, stream: BinaryIO | None = None, left: int = 0) -> None:
+        self._stream = stream
+        self.left = left
+
+    def read(self, amount: int | None = None) -> bytes:
+        """The next bytes, without `amount` all; fewer when the client goes away."""
+        wanted = self.left if amount is None else min(amount, self.left)
+        data = self._stream.read(wanted) if self._stream is not None and wanted else b""
+        self.left = self.left - len(data) if len(data) == wanted else 0
+        return data
 
 
 @dataclass
@@ -35,13 +51,14 @@ class Request:
     path: str
     query: str
     headers: Mapping[str, str]
+    body: Body = field(default_factory=Body)
     at: float = 0.0
     connection: int = 0
     open: int = 0
     status: int = 0
     sent: int = 0
     ended: str = ""
-    body: bytes = field(default=b"", repr=False)
+    form: str = ""
 
     @property
     def target(self) -> str:
@@ -138,12 +155,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer, as every method does."""
         path, query = urlsplit(self.path).path, urlsplit(self.path).query
         headers = {name.title(): ", ".join(self.headers.get_all(name)) for name in self.headers}
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        request = Request(self.command, path, query, headers, time.monotonic(), body=body)
+        body = Body(self.rfile, int(headers.get("Content-Length", 0)))
+        request = Request(self.command, path, query, headers, body, time.monotonic())
         request.connection = self.server.numbers.get(self.connection, 0)
         request.open = len(self.server.numbers)
         reply = self.server.answer(request)
         request.status = reply.status
+        if not reply.end and not reply.raw:
+            body.read()
         try:
             self._send(request, reply)
         except OSError:
@@ -160,8 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command != "HEAD":
                 self._send_body(request, reply)
 
-    do_HEAD = do_GET  # noqa: N815  the name that http.server looks for
-    do_POST = do_GET  # noqa: N815
+    # The names that http.server looks for.
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
     def log_message(self, *_arguments: Any) -> None:
         """Print nothing: whoever answers can keep a log."""

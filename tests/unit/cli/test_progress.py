@@ -211,6 +211,15 @@ def test_bars_do_not_count_what_is_here(screen):
         assert drawn(shown) == [("total", 0, 500)]
 
 
+def test_bars_do_not_count_what_is_mounted(screen):
+    """A pushed layer that its registry takes from elsewhere counts for nothing in the sum."""
+    with bars.Bars(screen) as shown:
+        shown(RESOLVED)
+        shown(LayerDone(LAYER, reused=False, source="base"))
+        shown(LayerProgress(OTHER, Phase.UPLOAD, 250, 500))
+        assert drawn(shown) == [("total", 250, 500), (f"{OTHER.short} upload", 250, 500)]
+
+
 def test_one_layer_needs_no_sum(screen):
     """With a single layer its own bar says all; a next image begins anew."""
     with bars.Bars(screen) as shown:

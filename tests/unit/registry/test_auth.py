@@ -453,14 +453,14 @@ def test_an_identity_token_makes_tokens(private, refer):
     first, second = (request for request in private.requests if request.path == "/token")
     assert (first.method, first.query, first.authorization) == ("POST", "", "")
     assert first.headers["Content-Type"] == "application/x-www-form-urlencoded"
-    assert parse_qs(first.body.decode()) == {
+    assert parse_qs(first.form) == {
         "grant_type": ["refresh_token"],
         "refresh_token": ["identity-secret"],
         "service": ["test"],
         "scope": ["repository:app:pull"],
         "client_id": ["layerkit"],
     }
-    assert parse_qs(second.body.decode())["refresh_token"] == ["next-secret"]
+    assert parse_qs(second.form)["refresh_token"] == ["next-secret"]
 
 
 @pytest.mark.parametrize("code", [400, 401, 404, 405])

@@ -61,13 +61,15 @@ def test_a_rate_limit_says_for_how_long():
             "text/plain; charset=utf-8",
             "Too Many Requests (HAP429)",
         ),
-        (b"<html>proxy</html>", "text/html", ""),
+        (b"<html>proxy</html>", "text/html", "proxy"),
+        (b"<style>p {}</style><h1>Too <b>large</b>\x1b[31m</h1>", "text/html", "Too large [31m"),
+        (b"<html>proxy</html>", "image/png", ""),
         (b"\xff\xfe", "text/plain", "\ufffd\ufffd"),
         (b"", JSON, ""),
     ],
 )
 def test_the_registrys_own_words_are_found(body, content_type, wanted):
-    """Error documents and plain text are shown, anything else is not."""
+    """Error documents, plain text and the text of pages are shown, anything else is not."""
     assert outcome.server_text(body, content_type) == wanted
 
 
