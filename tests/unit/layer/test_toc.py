@@ -91,7 +91,7 @@ def test_a_flipped_bit_is_seen(bit):
 
 
 def _sealed(body: bytes) -> bytes:
-    return b"layerkit toc 1\n" + zlib.crc32(body).to_bytes(4, "big") + body
+    return b"layerkit toc 2\n" + zlib.crc32(body).to_bytes(4, "big") + body
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_a_location_may_be_elsewhere_but_credentials_stay(other, make, refer, sl
         other._sessions = registry._sessions
         reference = refer(registry, "app:1")
         credentials = Credentials(USERNAME, PASSWORD)
-        with Client(lambda _registry: credentials, sleep=sleeps.append) as client:
+        with Client(lambda *_names: credentials, sleep=sleeps.append) as client:
             assert push.push_blob(client, reference, make(LARGE), lambda _done: None) == SENT
     assert len(other.requests) == 2
     assert {each.authorization for each in other.requests} == {""}
@@ -347,7 +347,7 @@ def test_a_push_logs_in(make, refer, sleeps, login):
         registry.add_blob("base", SMALL)
         reference = refer(registry, "app:1")
         credentials = Credentials(USERNAME, PASSWORD)
-        with Client(lambda _registry: credentials, sleep=sleeps.append) as client:
+        with Client(lambda *_names: credentials, sleep=sleeps.append) as client:
             pushed = push.push_blob(client, reference, make(LARGE), lambda _done: None)
             mounted = push.push_blob(client, reference, make(SMALL, "base"), lambda _done: None)
     assert (pushed, mounted) == (SENT, Pushed(How.MOUNTED, "base"))
