@@ -70,6 +70,8 @@ class Settings:
         self.debug = debug
         self.authfile: Path | None = None
         """The file of credentials, where a command that talks to registries was given one."""
+        self.authorities: tuple[Path, ...] = ()
+        """The certificate authorities that it was given."""
 
     @functools.cached_property
     def configuration(self) -> Configuration:
@@ -91,9 +93,9 @@ class Settings:
         """One of `PROGRESS`, the modes of `layerkit.cli.progress`."""
         return self._progress or self.configuration.progress or PROGRESS[0]
 
-    def client(self) -> Client:
+    def client(self, jobs: int | None = None) -> Client:
         """A client for registries, to be closed by `with`; as `environment.client`."""
-        return environment.client(self.authfile)
+        return environment.client(self.authfile, authorities=self.authorities, jobs=jobs)
 
     def open_home(self) -> Home:
         """The state directory, to be closed by `with`; raises `StoreError`."""

@@ -73,18 +73,26 @@ def host_platform() -> Platform:
     return platforms.normalize(oci.Platform(uname.sysname, uname.machine))
 
 
-def client(authfile: Path | None = None, user: Credentials | None = None) -> Client:
+def client(
+    authfile: Path | None = None,
+    user: Credentials | None = None,
+    authorities: Iterable[Path] = (),
+    jobs: int | None = None,
+) -> Client:
     """A client for registries, with the user's credentials and proxies; to be closed by `with`.
 
-    The credentials are those of `user`, else in `authfile`, else in the usual files. Raises
-    `UsageError` for a file of credentials that is none.
+    The credentials are those of `user`, else in `authfile`, else in the usual files; `authorities`
+    are trusted beside what is configured; `jobs` is how many connections there may be. Raises `UsageError` for a file of credentials that is
+    none.
     """
     from layerkit.ops.connect import connect  # noqa: PLC0415  loads what speaks HTTP
 
     if authfile is not None and not authfile.is_file():
         raise UsageError(f"no file of credentials at {authfile}")
     files = credential_files(authfile) if user is None else []
-    return connect(files, proxies(), warn=partial(output.notice, "warning"), user=user)
+    places = registry_places(authorities)
+    warn = partial(output.notice, "warning")
+    return connect(files, proxies(), places, warn=warn, user=user, jobs=jobs)
 
 
 def credential_files(authfile: Path | None = None) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import click
 
 from layerkit import platforms
 from layerkit import reference as references
-from layerkit.cli import environment, output, progress, template
+from layerkit.cli import authfile, environment, output, progress, template
 from layerkit.cli.completion import complete_both
 from layerkit.errors import UsageError
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--raw", is_flag=True, help="With --remote: print the manifest or index as it is.")
 @click.option("--limits", is_flag=True, help="With --remote: print how many pulls are left.")
+@authfile.option
 @click.pass_obj
 def command(  # noqa: PLR0913  one for each option
     settings: Settings,
@@ -53,7 +54,7 @@ def command(  # noqa: PLR0913  one for each option
     if remote:
         _check(kind=kind, raw=raw, limits=limits, text=text)
         view = _Remote(settings, platforms.parse(platform) if platform else None)
-        with environment.client() as client:
+        with settings.client() as client:
             if raw:
                 return output.each(name, partial(view.print_raw, client), debug=settings.debug)
             look = view.limits if limits else view.inspect

@@ -10,6 +10,8 @@ import click
 from layerkit import platforms
 from layerkit import reference as references
 from layerkit.cli import authfile, environment, output, progress
+from layerkit.cli.units import parse_size
+from layerkit.errors import UsageError
 from layerkit.events import Event, LayerDone, Resolved
 
 if TYPE_CHECKING:
@@ -30,6 +32,20 @@ if TYPE_CHECKING:
 @click.option(
     "--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform, not ours."
 )
+@click.option("-a", "--all-tags", is_flag=True, help="All images of the repository.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Connections at a time (6 to a registry).",
+)
+@click.option(
+    "--limit-rate",
+    "rate",
+    metavar="SIZE",
+    help="Bytes a second, such as 500K or 2M, of all together.",
+)
+@authfile.authority
 @authfile.option
 @click.pass_obj
 def command(
@@ -38,22 +54,46 @@ def command(
     image: tuple[str, ...],
     quiet: bool,
     platform: str | None,
+    all_tags: bool,
+    jobs: int | None,
+    rate: str | None,
 ) -> int:
     """Download images from a registry.
 
     What is here already is not downloaded again, and what a stopped pull left is used.
     """
     wanted = platforms.parse(platform) if platform else None
+    speed = _speed(rate)
     mode = "none" if quiet else settings.progress
-    with settings.open_home() as home, settings.client() as client:
+    with settings.open_home() as home, settings.client(jobs) as client:
 
         def pull_one(name: str) -> None:
             with progress.start(mode) as shown:
                 say = _ignore if quiet else shown.line
-                result = fetch(home, client, name, wanted, shown, say)
+                result = fetch(home, client, name, wanted, shown, say, speed)
             output.line(result.name)
 
-        return output.each(image, pull_one, debug=settings.debug)
+        names = [tag for name in image for tag in _tags(client, name)] if all_tags else image
+        return output.each(names, pull_one, debug=settings.debug)
+
+
+def _speed(text: str | None) -> int | None:
+    if text is None:
+        return None
+    speed = parse_size(text)
+    if not speed:
+        raise UsageError(
+            f"invalid --limit-rate {text!r}: wanted bytes a second, such as 500K or 2M"
+        )
+    return speed
+
+
+def _tags(client: Client, name: str) -> list[str]:
+    """The name of every image in a repository."""
+    from layerkit.ops import tags  # noqa: PLC0415  only here
+
+    reference = tags.repository(environment.full_name(name))
+    return [f"{reference.familiar_repository}:{tag}" for tag in tags.tags(client, reference)]
 
 
 def fetch(
@@ -63,10 +103,11 @@ def fetch(
     platform: Platform | None,
     shown: Progress,
     say: Callable[[str], None],
+    speed: int | None = None,
 ) -> PullResult:
     """Pull one image; `say` gets docker's lines about it, `shown` the progress.
 
-    `platform` is None where nobody asked for one.
+    `platform` and `speed`, in bytes a second, are None where nobody asked for one.
     """
     from layerkit.ops.pull import pull  # noqa: PLC0415  loads what speaks HTTP
 
@@ -84,6 +125,7 @@ def fetch(
         client=client,
         platform=platform or environment.host_platform(),
         explicit_platform=platform is not None,
+        rate=speed,
         observe=observe,
     )
     say(f"Digest: {result.target}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit import platforms
-from layerkit.cli import environment, output, progress
+from layerkit.cli import authfile, output, progress
 from layerkit.cli.completion import complete_images
 from layerkit.events import Event, LayerDone, Resolved
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Push also layers that are marked as not to be distributed.",
 )
+@authfile.option
 @click.pass_obj
 def command(
     settings: Settings,
@@ -49,7 +50,7 @@ def command(
 
     wanted = platforms.parse(platform) if platform else None
     mode = "none" if quiet else settings.progress
-    with settings.open_home() as home, environment.client() as client:
+    with settings.open_home() as home, settings.client() as client:
 
         def push_one(reference: Reference) -> None:
             with progress.start(mode) as shown:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerkit import reference as references
-from layerkit.cli import environment, output, progress, template
+from layerkit.cli import authfile, output, progress, template
 from layerkit.cli.completion import complete_images
 from layerkit.cli.units import human_size
 
@@ -31,6 +31,7 @@ _TABLE = r"{{.Digest}}\t{{.ArtifactType}}\t{{.CreatedAt}}\t{{.Size}}"
 @click.argument("image", shell_complete=complete_images)
 @click.option("--artifact-type", default="", metavar="TYPE", help="Only artifacts of this type.")
 @click.option("--format", "text", metavar="FORMAT", help="json, table, or a Go template.")
+@authfile.option
 @click.pass_obj
 def command(settings: Settings, image: str, artifact_type: str, text: str | None) -> None:
     """List what is attached to an image in a registry.
@@ -42,7 +43,7 @@ def command(settings: Settings, image: str, artifact_type: str, text: str | None
     from layerkit.ops.referrers import referrers  # noqa: PLC0415  as above
 
     shape = template.parse(text or "table", _TABLE)
-    with environment.client() as client, progress.start(settings.progress) as shown:
+    with settings.client() as client, progress.start(settings.progress) as shown:
         found = referrers(client, references.parse(image), artifact_type)
         tell_warnings(client, shown)
     records = [_record(each, exact=not shape.is_table) for each in found]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layerkit.registry import (
     Client,
     Files,
     Places,
+    configured,
     from_documents,
     registries_conf,
 )
 from layerkit.registry.credentials import only
+from layerkit.registry.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,18 +27,22 @@ __all__ = ["Client", "Files", "Places", "connect", "full_name"]
 def connect(
     credentials: Iterable[tuple[str, str]],
     proxies: Mapping[str, str],
+    places: Places,
     *,
     warn: Callable[[str], None],
     user: Credentials | None = None,
+    jobs: int | None = None,
 ) -> Client:
     """A client with the credentials in these files (path and text; the first has the last word).
 
-    With `user`, these and no others are used. `proxies` has URLs for the schemes "http" and
-    "https"; `warn` is told what is wrong with credentials that cannot be used. Raises `UsageError`
+    With `user`, these and no others are used. `places` are where mirrors, certificates and the like
+    are configured. `proxies` has URLs for the schemes "http" and
+    "https"; `jobs` is how many connections there may be; `warn` is told what is wrong with credentials that cannot be used. Raises `UsageError`
     for a file that has no credentials in the form docker writes them.
     """
     lookup = from_documents(credentials) if user is None else only(user)
-    return Client(lookup, proxies=proxies, warn=warn)
+    limits = DEFAULT if jobs is None else replace(DEFAULT, jobs=jobs, per_host=jobs)
+    return Client(lookup, limits, proxies=proxies, lookup=configured(places), warn=warn)
 
 
 def full_name(files: Files, name: str) -> str:

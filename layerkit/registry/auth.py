@@ -13,6 +13,7 @@ from layerkit.errors import AuthError, RegistryError
 from layerkit.registry import address, challenge, outcome, retry, tokens
 from layerkit.registry.challenge import PULL
 from layerkit.registry.credentials import Credentials, Kind
+from layerkit.registry.endpoints import USUAL
 from layerkit.registry.transport import Request
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from layerkit.reference import Reference
     from layerkit.registry.challenge import Access, Challenge, TokenRequest
     from layerkit.registry.credentials import Lookup
+    from layerkit.registry.endpoints import TLS
     from layerkit.registry.limits import Limits
     from layerkit.registry.tokens import Token
     from layerkit.registry.transport import Answer, Transport
@@ -52,6 +54,10 @@ def tell_nobody(_text: str) -> None:
     """The `warn` of somebody who wants to know nothing."""
 
 
+def _trust_as_usual(_reference: Reference, _url: str) -> TLS:
+    return USUAL
+
+
 class Authenticator:
     """Knows what to send as `Authorization`, and learns it from challenges.
 
@@ -66,9 +72,11 @@ class Authenticator:
         limits: Limits,
         *,
         warn: Callable[[str], None] = tell_nobody,
+        trust: Callable[[Reference, str], TLS] = _trust_as_usual,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
+        self._trust = trust
         self._credentials = credentials
         self._limits = limits
         self._warn = warn
@@ -130,7 +138,9 @@ class Authenticator:
             return ""
         host = f"registry {reference.host}"
         try:
-            offer = challenge.choose(challenge.parse(lines or self._general_challenge(url)))
+            offer = challenge.choose(
+                challenge.parse(lines or self._general_challenge(reference, url))
+            )
         except ValueError as error:
             raise RegistryError(f"cannot read how {host} wants a login: {error}") from None
         if offer is None:
@@ -143,9 +153,10 @@ class Authenticator:
         """What may help where a login failed."""
         return self._troubles.get(registry) or outcome.login_hint(registry)
 
-    def _general_challenge(self, url: str) -> list[str]:
+    def _general_challenge(self, reference: Reference, url: str) -> list[str]:
         """How the registry wants a login, where a repository of it does not say (as GCR's may)."""
-        with self._transport.get(f"{url.partition('/v2/')[0]}/v2/", {}) as answer:
+        general = f"{url.partition('/v2/')[0]}/v2/"
+        with self._transport.send(Request(general, tls=self._trust(reference, url))) as answer:
             is_its_own = answer.origin == address.origin(url)
             return answer.header_lines("WWW-Authenticate") if is_its_own else []
 
@@ -236,7 +247,7 @@ class Authenticator:
     def _ask(
         self, reference: Reference, request: TokenRequest, credentials: Credentials | None
     ) -> Token:
-        with self._asked(request, credentials) as answer:
+        with self._asked(reference, request, credentials) as answer:
             if answer.status != HTTPStatus.OK:
                 raise self._refused(reference, answer, credentials)
             body = answer.read_past(self._limits.token)
@@ -245,21 +256,25 @@ class Authenticator:
             self._refreshed[credentials] = token.refresh
         return token
 
-    def _asked(self, request: TokenRequest, credentials: Credentials | None) -> Answer:
+    def _asked(
+        self, reference: Reference, request: TokenRequest, credentials: Credentials | None
+    ) -> Answer:
         """The token server's answer: to a POST for an identity token where it knows one."""
+        tls = self._trust(reference, request.realm)
+        get = Request(request.url, tls=tls)
         if credentials is None:
-            return self._transport.get(request.url, {}, _TOKEN_SERVER)
+            return self._transport.send(get, _TOKEN_SERVER)
         if credentials.kind is Kind.IDENTITY_TOKEN:
             secret = self._refreshed.get(credentials, credentials.secret)
             credentials = replace(credentials, secret=secret)
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            post = Request(request.realm, headers, "POST", request.form(secret))
+            post = Request(request.realm, headers, "POST", request.form(secret), tls=tls)
             answer = self._transport.send(post, _TOKEN_SERVER)
             if answer.status not in _NO_POST:
                 return answer
             answer.discard()
         headers = {"Authorization": _basic_header(credentials)}
-        return self._transport.get(request.url, headers, _TOKEN_SERVER)
+        return self._transport.send(replace(get, headers=headers), _TOKEN_SERVER)
 
     def _refused(
         self, reference: Reference, answer: Answer, credentials: Credentials | None

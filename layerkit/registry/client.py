@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
@@ -13,24 +12,22 @@ from layerkit import digest as digests
 from layerkit import oci
 from layerkit.errors import DocumentError, IntegrityError, UnavailableError
 from layerkit.oci import Descriptor
-from layerkit.reference import Reference
-from layerkit.registry import address, limits, outcome, retry
-from layerkit.registry.auth import Authenticator, tell_nobody
+from layerkit.registry import endpoints, limits, outcome, retry
+from layerkit.registry.auth import tell_nobody
 from layerkit.registry.challenge import PULL
 from layerkit.registry.credentials import anonymous
+from layerkit.registry.endpoints import Action
 from layerkit.registry.stream import BlobStream, content_range
-from layerkit.registry.transport import Request, Transport
-from layerkit.registry.warning import Warnings
+from layerkit.registry.talk import Talk
+from layerkit.registry.transport import Transport
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Container, Mapping
-    from typing import BinaryIO
 
-    from layerkit.errors import LayerkitError
+    from layerkit.reference import Reference
     from layerkit.registry.challenge import Access
     from layerkit.registry.credentials import Lookup
-    from layerkit.registry.transport import Answer
+    from layerkit.registry.transport import Answer, Request
 
 _T = TypeVar("_T")
 Span: TypeAlias = tuple[int, int]
@@ -67,14 +64,13 @@ class Client:
         *,
         user_agent: str = "layerkit",
         proxies: Mapping[str, str] | None = None,
-        tls: ssl.SSLContext | None = None,
+        lookup: endpoints.Lookup = endpoints.by_default,
         warn: Callable[[str], None] = tell_nobody,
     ) -> None:
         self.limits = limits
         self._sleep = sleep
-        self._transport = Transport(limits, user_agent, proxies, tls)
-        self._auth = Authenticator(self._transport, credentials, limits, warn=warn)
-        self._warnings = Warnings()
+        self._transport = Transport(limits, user_agent, proxies)
+        self._talk = Talk(self._transport, lookup, credentials, limits, warn)
 
     def __enter__(self) -> Self:
         return self
@@ -86,20 +82,13 @@ class Client:
         """End all connections."""
         self._transport.close()
 
+    def close_idle(self) -> None:
+        """End the connections that nobody uses now, since a registry may count them."""
+        self._transport.close_idle()
+
     def check_login(self, registry: str) -> None:
         """Return if the registry takes our credentials, or asks for none."""
-        reference = Reference(registry, "", None, None)
-        url = f"{address.base_url(reference.host)}/v2/"
-
-        def check() -> None:
-            def send(authorization: str) -> Answer:
-                return self._transport.send(_with_login(Request(url), authorization))
-
-            with self._auth.exchange(reference, url, "/v2/", send) as answer:
-                if answer.status != HTTPStatus.OK:
-                    raise _refusal(answer, "/v2/", self._auth.hint(registry))
-
-        self._repeated(check)
+        self._repeated(lambda: self._talk.check_login(registry))
 
     def resolve_document(self, reference: Reference) -> tuple[Descriptor, bytes]:
         """The manifest or index that the reference names now, by its digest if it has one.
@@ -166,7 +155,7 @@ class Client:
             answer = self._blob(reference, descriptor, asked, _RANGED)
             if answer.status == HTTPStatus.PARTIAL_CONTENT:
                 last = _check_range(answer, what, span, descriptor.size)
-                return BlobStream(answer, what, start, last + 1)
+                return BlobStream(answer, what, start, last + 1, part=True)
             if answer.status == HTTPStatus.OK:
                 _check_length(answer, what, descriptor.size)
                 return BlobStream(answer, what, 0, descriptor.size)
@@ -176,8 +165,8 @@ class Client:
         return BlobStream(answer, what, 0, descriptor.size)
 
     def url(self, reference: Reference, path: str) -> str:
-        """Where the registry has what is at `path` of the reference's repository."""
-        return f"{address.base_url(reference.host)}/v2/{reference.repository}/{path}"
+        """As `Talk.url`."""
+        return self._talk.url(reference, path)
 
     def ask(
         self,
@@ -188,27 +177,8 @@ class Client:
         also: Container[int] = (),
         access: Access = PULL,
     ) -> Answer:
-        """One try of a request about `what` in the reference's repository, which does what `access`
-        says: the answer with status 200 or one of `also`.
-
-        The credentials are sent to the registry only, wherever else a request goes.
-        """
-        start = _position(request.body)
-
-        def send(authorization: str) -> Answer:
-            _go_back(request.body, start)
-            return self._transport.send(_with_login(request, authorization))
-
-        at_home = address.origin(request.url) == address.origin(self.url(reference, ""))
-        if at_home:
-            answer = self._auth.exchange(reference, request.url, what, send, access)
-        else:
-            answer = send("")
-        self._warnings.take(reference.registry, answer.header_lines("Warning"))
-        if answer.status == HTTPStatus.OK or answer.status in also:
-            return answer
-        with answer:
-            raise _refusal(answer, what, self._auth.hint(reference.registry))
+        """As `Talk.ask`."""
+        return self._talk.ask(reference, request, what, also=also, access=access)
 
     def repeat(self, attempt: Callable[[], _T]) -> _T:
         """What `attempt` gives, tried again after `UnavailableError` as the limits let it."""
@@ -216,13 +186,14 @@ class Client:
 
     def new_warnings(self) -> list[str]:
         """What registries warn of in their answers (RFC 7234 §5.5), each text once."""
-        return self._warnings.new()
+        return self._talk.new_warnings()
 
     def _document(
         self, reference: Reference, path: str, what: str, limit: int
     ) -> tuple[str, bytes]:
         """The announced media type and the bytes, one more than `limit` if they are too many."""
-        with self._get(reference, path, what, _DOCUMENTS) as answer:
+        action = Action.PULL if ":" in path else Action.RESOLVE
+        with self._talk.get(reference, path, what, _DOCUMENTS, action=action) as answer:
             raw = answer.read_past(limit)
             media_type, _, _ = answer.header("Content-Type").partition(";")
             return media_type.strip().lower(), raw
@@ -241,18 +212,8 @@ class Client:
         also: tuple[int, ...] = (),
     ) -> Answer:
         what = _blob_name(reference, descriptor)
-        return self._get(reference, f"blobs/{descriptor.digest}", what, headers or {}, also)
-
-    def _get(
-        self,
-        reference: Reference,
-        path: str,
-        what: str,
-        headers: Mapping[str, str],
-        also: tuple[int, ...] = (),
-    ) -> Answer:
-        """The answer with status 200 or one of `also`, logged in if the registry wants that."""
-        return self.ask(reference, Request(self.url(reference, path), headers), what, also=also)
+        path = f"blobs/{descriptor.digest}"
+        return self._talk.get(reference, path, what, headers or {}, also)
 
     def _repeated(self, attempt: Callable[[], _T]) -> _T:
         number = 0
@@ -266,27 +227,6 @@ class Client:
                 if pause is None:
                     raise
             self._sleep(pause)
-
-
-def _with_login(request: Request, authorization: str) -> Request:
-    if not authorization:
-        return request
-    return replace(request, headers={**request.headers, "Authorization": authorization})
-
-
-def _position(body: bytes | BinaryIO | None) -> int:
-    return 0 if body is None or isinstance(body, bytes) else body.tell()
-
-
-def _go_back(body: bytes | BinaryIO | None, start: int) -> None:
-    """Let a body be sent once more."""
-    if body is not None and not isinstance(body, bytes):
-        body.seek(start)
-
-
-def _refusal(answer: Answer, what: str, hint: str) -> LayerkitError:
-    asked = retry.asked_wait(answer.header("Retry-After"), time.time())
-    return outcome.refusal(answer.name, what, answer.status, answer.words(), asked, hint)
 
 
 def _blob_name(reference: Reference, descriptor: Descriptor) -> str:

@@ -274,7 +274,7 @@ class Downloader:
         now, asked = self._clock(), error.retry_after
         waits = asked is not None and piece.waits < _WAITS
         pause = retry.wait(
-            1 if waits else piece.attempts + 1,
+            0 if waits else piece.attempts + 1,
             asked,
             self._limits,
             random.random(),  # noqa: S311  no secret, only a spread
@@ -284,6 +284,7 @@ class Downloader:
             self._end(transfer, error)
             return
         if error.is_overload:
+            self._client.close_idle()
             self._gate(transfer).overloaded(now, pause)
         transfer.plan.failed(piece, now + pause, waits=waits)
 

@@ -103,7 +103,7 @@ class Plan:
         """
         if piece.is_cut:
             return False
-        if offset == piece.position and not self._whole:
+        if offset == piece.position and end <= piece.end and not self._whole:
             self._ranged = self._ranged or not self.is_whole(piece)
             if end < piece.end:  # a registry may send less than asked
                 self._todo.appendleft(Piece(end, piece.end))
@@ -142,7 +142,8 @@ class Plan:
         self._running.remove(piece)
         start = 0 if self._whole else piece.position
         attempts, pauses = piece.attempts + (not waits), piece.waits + waits
-        self._todo.appendleft(Piece(start, piece.end, attempts, pauses, ready))
+        if start < piece.end:
+            self._todo.appendleft(Piece(start, piece.end, attempts, pauses, ready))
 
     def slow(self, now: float) -> list[Piece]:
         """Cut the pieces that are far slower than others, or than anybody can bear."""

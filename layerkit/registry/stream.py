@@ -42,15 +42,19 @@ class BlobStream:
     """The bytes of one blob from `offset` to `end`, in chunks; only their number is checked.
 
     Iterating raises `UnavailableError` when the body ends or stalls before `end`, `IntegrityError`
-    when it goes on behind it. Without an `answer` there is nothing left to read.
+    when it goes on behind it, or of a `part` `UnavailableError` again: another server may send the
+    right one. Without an `answer` there is nothing left to read.
     """
 
-    def __init__(self, answer: Answer | None, what: str, offset: int, end: int) -> None:
+    def __init__(
+        self, answer: Answer | None, what: str, offset: int, end: int, *, part: bool = False
+    ) -> None:
         self.offset = offset
         self.end = end
         self.source = "" if answer is None else answer.name
         """Who sends it, as messages name them."""
         self._answer = answer
+        self._part = part
         self._what = what
         self._position = offset
 
@@ -102,6 +106,10 @@ class BlobStream:
         except RegistryError:
             more = b""  # all promised bytes are here
         self.close()
+        if more and self._part:
+            raise UnavailableError(
+                f"{self.source} sent the wrong part of {self._what}: more than it announced"
+            )
         if more:
             raise IntegrityError(
                 f"wrong size of {self._what}: {self.source} sent more than "

@@ -7,7 +7,6 @@ read the body of a redirect whole, and rewrite URLs; all of that is switched off
 from __future__ import annotations
 
 import contextlib
-import ssl
 import threading
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -16,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from layerkit.errors import RegistryError
 from layerkit.registry import address, outcome
+from layerkit.registry.endpoints import TLS, USUAL
+from layerkit.registry.tls import context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
@@ -45,7 +46,9 @@ _CONNECTIONS = 32
 class Request:
     """What is asked of `url`; a `body` that is a file is sent from where it stands to its end.
 
-    `patience` is how many seconds the answer may take to begin, None for as long as the limits say.
+    `private` are more headers, for the origin of `url` only; so is the identity in `tls`. Seconds
+    that a connection (`connect`) and the begin of the answer (`patience`) may take are as in the
+    limits where they are None.
     """
 
     url: str
@@ -53,6 +56,9 @@ class Request:
     method: str = "GET"
     body: bytes | BinaryIO | None = None
     patience: float | None = None
+    connect: float | None = None
+    tls: TLS = USUAL
+    private: Mapping[str, str] = field(default_factory=dict)
 
 
 class Answer:
@@ -149,7 +155,6 @@ class Transport:
 
     `proxies` has URLs for the schemes "http" and "https", and as "no_proxy" the list of hosts that
     are asked without one; loopback always is.
-    `tls` is whom to trust, None for the certificates of the system.
     """
 
     def __init__(
@@ -157,17 +162,24 @@ class Transport:
         limits: Limits,
         user_agent: str,
         proxies: Mapping[str, str] | None = None,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._limits = limits
         self._user_agent = user_agent
         self._proxies = dict(proxies or {})
         self._no_proxy = self._proxies.pop("no_proxy", "")
-        self._session = _Session(tls)
+        self._sessions: dict[TLS, _Session] = {}
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """End all connections."""
-        self._session.close()
+        for session in self._sessions.values():
+            session.close()
+
+    def close_idle(self) -> None:
+        """End the connections that nobody uses now."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.close()  # those in use are ended when they are given back
 
     def get(self, url: str, headers: Mapping[str, str], role: str = "registry") -> Answer:
         """As `send`, of a GET request."""
@@ -182,9 +194,10 @@ class Transport:
         """
         url = request.url
         sent = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **request.headers}
+        sent, private, tls = {**sent, **request.private}, set(request.private), request.tls
         first = name = f"{role} {address.origin(url).name}"
         for _ in range(self._limits.redirects + 1):
-            answer = self._send(replace(request, url=url, headers=sent), name)
+            answer = self._send(replace(request, url=url, headers=sent, tls=tls), name)
             if answer.status not in _REDIRECTS:
                 return answer
             answer.discard()
@@ -192,19 +205,24 @@ class Transport:
                 raise RegistryError(f"refused a redirect of {first}: it is of a {request.method}")
             before, url = url, _target(url, answer)
             if address.origin(url) != address.origin(before):
-                sent = {key: sent[key] for key in sent if key.lower() not in _BOUND_TO_ORIGIN}
+                sent = {key: sent[key] for key in sent if not _is_bound(key) and key not in private}
+                tls = TLS(authorities=tls.authorities)
                 name = f"{address.origin(url).name} (redirected from {first})"
         raise RegistryError(f"{first} redirects more than {self._limits.redirects} times")
 
     def _send(self, request: Request, name: str) -> Answer:
         direct = address.goes_direct(address.origin(request.url), self._no_proxy)
-        limits = replace(self._limits, read=request.patience or self._limits.read)
+        limits = replace(
+            self._limits,
+            connect=request.connect or self._limits.connect,
+            read=request.patience or self._limits.read,
+        )
         try:
             prepared = requests.Request(
                 request.method, request.url, headers=dict(request.headers), data=request.body
             ).prepare()
             prepared.url = request.url  # prepare() rewrites escapes; a signature may cover them
-            response = self._session.send(
+            response = self._session(request.tls).send(
                 prepared,
                 stream=True,
                 allow_redirects=False,
@@ -214,6 +232,16 @@ class Transport:
         except outcome.FAILURES as error:
             raise outcome.failure(f"cannot reach {name}", error, limits) from None
         return Answer(response, name, self._limits)
+
+    def _session(self, tls: TLS) -> _Session:
+        """The connections with these settings."""
+        with self._lock:
+            return self._sessions.setdefault(tls, _Session(tls))
+
+
+def _is_bound(header: str) -> bool:
+    """Whether a header is for the origin only that it was meant for."""
+    return header.lower() in _BOUND_TO_ORIGIN
 
 
 def _target(url: str, answer: Answer) -> str:
@@ -230,7 +258,7 @@ class _Session(requests.Session):
     So a request changes nothing in it but the connection pools, which have their own locks.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, tls: TLS) -> None:
         super().__init__()
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -243,7 +271,7 @@ class _Session(requests.Session):
         """The adapter for `url`; the one for TLS is made when first wanted (40 ms of loading)."""
         with self._lock:
             if url.startswith("https://") and "https://" not in self.adapters:
-                self.mount("https://", _TLSAdapter(self._tls or _system_trust()))
+                self.mount("https://", _TLSAdapter(context(self._tls)))
             return super().get_adapter(url)
 
     def get_redirect_target(self, _resp: requests.Response) -> None:
@@ -265,9 +293,3 @@ class _TLSAdapter(HTTPAdapter):
 
     def cert_verify(self, *_args: Any) -> None:
         """Leave the connection alone: its context verifies already."""
-
-
-def _system_trust() -> ssl.SSLContext:
-    paths = ssl.get_default_verify_paths()
-    bundled = None if paths.cafile or paths.capath else DEFAULT_CA_BUNDLE_PATH
-    return ssl.create_default_context(cafile=bundled)

@@ -139,7 +139,7 @@ def test_nothing_of_a_damaged_layer_stays(cli, load, state_root, layer, why):
     assert stores.faults(state_root) == []
 
 
-def test_a_bomb_stops_at_the_limit(load, state_root, monkeypatch):
+def test_a_bomb_stops_at_the_limit(load, state_root, tmp_path, monkeypatch):
     """CZ-18: no more is written than the limit and one piece, and none of it stays."""
     limit, written = 3 << 20, []
     write = stored_layers.LayerIngest.write
@@ -148,7 +148,8 @@ def test_a_bomb_stops_at_the_limit(load, state_root, monkeypatch):
         write(self, chunk)
         written.append(self.size)
 
-    monkeypatch.setattr(stored_layers, "SIZE_LIMIT", limit)
+    (tmp_path / "config.toml").write_text(f"[limits]\nlayer_size = {limit}\n")
+    monkeypatch.setenv("LAYERKIT_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setattr(stored_layers.LayerIngest, "write", counted)
     tar = archive(file("z", bytes(100 << 20)))
 

@@ -311,7 +311,7 @@ def test_the_client_gets_credentials_and_proxies(home, fs, monkeypatch, capsys):
     given = []
     monkeypatch.setattr(
         "layerkit.ops.connect.connect",
-        lambda *found, warn, user: given.append((*found, user)) or warn("odd"),
+        lambda *found, warn, user, jobs: given.append((*found, user)) or warn("odd"),
     )
     monkeypatch.setenv("HTTP_PROXY", "http://p")
     fs.create_file(HOME / ".docker/config.json", contents="{}")
@@ -319,9 +319,10 @@ def test_the_client_gets_credentials_and_proxies(home, fs, monkeypatch, capsys):
     environment.client()
     environment.client(user=USER)
 
+    places = environment.registry_places()
     assert given == [
-        ([(f"{HOME}/.docker/config.json", "{}")], {"http": "http://p"}, None),
-        ([], {"http": "http://p"}, USER),
+        ([(f"{HOME}/.docker/config.json", "{}")], {"http": "http://p"}, places, None),
+        ([], {"http": "http://p"}, places, USER),
     ]
     assert capsys.readouterr().err == "warning: odd\n" * 2
 

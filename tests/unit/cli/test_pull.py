@@ -21,7 +21,7 @@ class FakePull:
         self.asked = []
         self.updated = True
 
-    def __call__(self, _home, reference, *, client, platform, explicit_platform, observe):
+    def __call__(self, _home, reference, *, platform, explicit_platform, observe, **_options):
         self.asked.append((str(reference), str(platform), explicit_platform))
         if reference.repository == "library/missing":
             raise NotFoundError("manifest of missing not found")

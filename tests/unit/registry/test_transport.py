@@ -14,8 +14,9 @@ from support.registry import TestRegistry
 from support.web import Reply
 
 from layerkit.errors import RegistryError, UnavailableError
+from layerkit.registry.endpoints import TLS
 from layerkit.registry.limits import Limits
-from layerkit.registry.transport import Transport
+from layerkit.registry.transport import Request, Transport
 
 LIMITS = Limits(connect=5, read=20, redirects=10)
 SECRET = {"Authorization": "Bearer secret-token", "Cookie": "secret=cookie"}
@@ -384,9 +385,24 @@ def test_an_unknown_certificate_is_refused(transport, tls_registry, monkeypatch,
     assert tls_registry.requests == []
 
 
-def test_a_certificate_is_trusted_by_context(tls_registry, certificate):
-    """Whom to trust is a value given to the transport."""
-    transport = Transport(LIMITS, "test", tls=ssl.create_default_context(cafile=str(certificate)))
+def test_whom_to_trust_is_part_of_a_request(transport, tls_registry, certificate):
+    """An authority of one request counts for no other one."""
+    url = f"{tls_registry.url}/v2/"
 
-    assert get(transport, f"{tls_registry.url}/v2/") == (200, b"{}")
-    transport.close()
+    with transport.send(Request(url, tls=TLS(authorities=(certificate,)))) as answer:
+        assert answer.status == 200
+    with pytest.raises(RegistryError, match="not trusted"):
+        get(transport, url)
+
+
+def test_private_headers_stay_with_their_origin(transport, registry):
+    """T01: what one server is told, those that it redirects to are not."""
+    with TestRegistry() as other:
+        registry.fault("/start", redirect(f"{other.url}/v2/"))
+        request = Request(f"{registry.url}/start", {"X-All": "a"}, private={"X-Own": "b"})
+        transport.send(request).close()
+
+        (first, second) = (registry.requests[-1], other.requests[-1])
+    assert (first.headers["X-All"], first.headers["X-Own"]) == ("a", "b")
+    assert second.headers["X-All"] == "a"
+    assert "X-Own" not in second.headers
