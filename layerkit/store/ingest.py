@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from layerkit.store.spans import Span
 
-EXTENT = 4 << 20
+EXTENT = 1 << 20
 """A finished extent is recorded after this many bytes; a kill loses less than one a writer."""
 _EXTENT_LIMIT = 64 << 20
 _CHUNK = 1 << 20

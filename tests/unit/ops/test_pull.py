@@ -34,7 +34,7 @@ from layerkit.tree import walk
 
 LIMITS = Limits(connect=5, read=20, attempts=3, first_wait=0.001, longest_wait=5)
 AMD64 = platforms.parse("amd64")
-NOISE = random.Random(9).randbytes(3 * EXTENT)
+NOISE = random.Random(9).randbytes(12 << 20)
 LOW = tars.archive(tars.directory("d/"), tars.file("d/a", "A"), tars.file("b", "B"))
 HIGH = tars.archive(tars.whiteout("d/a"), tars.file("d/n", "N"))
 LARGE = tars.archive(tars.file("noise", NOISE))
