@@ -24,8 +24,13 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from typing import TYPE_CHECKING
+
 from support import stores, tars
 from support.registry import TestRegistry
+
+if TYPE_CHECKING:
+    from layerkit.oci import Descriptor
 
 MIB = 1 << 20
 
@@ -88,7 +93,7 @@ def measure(root: Path, size: int, kills: int, seed: int) -> dict[str, object]:
     }
 
 
-def sent(registry: TestRegistry, blob) -> int:
+def sent(registry: TestRegistry, blob: Descriptor) -> int:
     """The bytes of the blob that were sent so far."""
     return sum(each.sent for each in list(registry.requests) if str(blob.digest) in each.path)
 

@@ -61,7 +61,10 @@ class Arrival:
         blobs, blob, size = self._store.blobs, self._layer.digest, self._layer.size
         with blobs.ingest(blob, size, self._show_other) as transaction:
             if transaction is None:
-                self._unpack(layers.read_blob(self._store, blob, self._observe))
+                with contextlib.closing(
+                    layers.read_blob(self._store, blob, self._observe)
+                ) as chunks:
+                    self._unpack(chunks)
             elif not self._receive(transaction, whole=False):
                 self._receive(transaction, whole=True)
 

@@ -15,7 +15,7 @@ from layerkit.store import files
 from layerkit.tree import Kind, empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
@@ -63,7 +63,7 @@ def _verify(store: Store, diff_id: DiffID, chunks: Iterable[bytes]) -> None:
     verifier.finish()
 
 
-def read_blob(store: Store, blob: BlobDigest, observe: Observer) -> Iterator[bytes]:
+def read_blob(store: Store, blob: BlobDigest, observe: Observer) -> Generator[bytes]:
     """The bytes of a blob that is here."""
     done = 0
     with open_all([store.blobs.path(blob)]) as (file,):

@@ -33,7 +33,7 @@ _WAITS = 20
 """Pauses in a row that a registry may ask for."""
 _TICKS = 8
 """Looks at the speed of a connection in the time that it may be slow."""
-_LEAVING = 1.0
+_LEAVING = 0.5
 """Seconds that threads get to end; one that still opens a connection is left to itself."""
 
 
@@ -108,6 +108,8 @@ class Downloader:
 
     def close(self) -> None:
         """End all transfers and threads."""
+        if self._stopped.is_set():
+            return
         with self._news:
             self._stopped.set()
             for transfer in list(self._transfers):

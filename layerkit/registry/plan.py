@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _RATES = 12
 """Finished pieces whose rates tell what is usual."""
+_SMALLEST = 4
+"""The least part of an extent that is a piece, and the least one whose rate tells something."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +60,9 @@ class Plan:
         self._todo = deque([Piece(0, size)] if is_small and size else self._cut_up(gaps))
 
     def _cut_up(self, gaps: list[tuple[int, int]]) -> list[Piece]:
-        step = self._limits.extent
+        """Pieces of an extent; smaller ones where not all connections would have two of them."""
+        largest = self._limits.extent
+        step = max(largest // _SMALLEST, min(largest, self._size // (2 * self._limits.per_host)))
         return [
             Piece(start, min(start + step, last))
             for first, last in gaps
@@ -129,7 +133,8 @@ class Plan:
         """A piece is through."""
         if not piece.is_cut:
             self._running.remove(piece)
-            self._rates.append(_rate(piece, now))
+            if piece.position - piece.start >= self._limits.extent // _SMALLEST:
+                self._rates.append(_rate(piece, now))
 
     def failed(self, piece: Piece, ready: float, *, waits: bool = False) -> None:
         """A piece broke off; its rest is asked for again from time `ready` on.

@@ -211,7 +211,9 @@ class TestNamespaces:
         assert ip.count("mtu") == 1
         assert "LOOPBACK,UP" in ip
         assert "127.0.0.1/8" in ip
-        ask = "(echo pong | nc -l -p 80) & until nc 127.0.0.1 80 </dev/null 2>/dev/null; do :; done"
+        # Again and again, as either side may see the other one's end before it has sent anything.
+        serve = "(while :; do echo pong | nc -l -p 80; done 2>/dev/null) &"
+        ask = f"{serve} until nc 127.0.0.1 80 </dev/null 2>/dev/null | grep pong; do :; done"
         assert box.run("sh", "-c", ask, user="1000").text == "pong\n"
 
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from layerkit.registry.limits import Limits
 from layerkit.registry.plan import Plan
 
-LIMITS = Limits(extent=10, ranged_from=20, progress=5, floor=0, slow_after=5, slow_share=1 / 8)
+LIMITS = Limits(
+    extent=10, per_host=1, ranged_from=20, progress=5, floor=0, slow_after=5, slow_share=1 / 8
+)
 
 
 def take(plan, now=0.0):
@@ -39,7 +41,7 @@ def finish(plan, piece, now=1.0):
         (1, [(0, 1)], [(0, 1)]),
         (19, [(0, 19)], [(0, 19)]),
         (20, [(0, 20)], [(0, 10)]),
-        (19, [(4, 19)], [(4, 14)]),
+        (19, [(4, 19)], [(4, 13)]),
     ],
     ids=["D02-empty", "small", "just-below", "ranged", "resumed"],
 )
@@ -63,6 +65,30 @@ def test_the_first_answer_lets_others_ask():
     for piece in (probe, *others):
         finish(plan, piece)
     assert plan.is_complete
+
+
+def test_pieces_of_a_smaller_blob_are_smaller():
+    """D18: so that each connection has two, but not below a quarter of an extent."""
+    limits = Limits(extent=16, per_host=4, ranged_from=1)
+
+    steps = [Plan(size, [(0, size)], limits).take(0).end for size in (24, 48, 80, 128, 129, 1000)]
+
+    assert steps == [4, 6, 10, 16, 16, 16]
+
+
+def test_a_small_piece_says_nothing_of_the_usual_rate():
+    """D16: its time is that of the request, not of its bytes."""
+    plan = Plan(21, [(0, 21)], LIMITS)
+    (probe,) = take(plan)
+    plan.answered(probe, 0, 10)
+    middle, last = take(plan)
+    finish(plan, middle, 0.1)
+    plan.answered(last, 20, 21)
+    plan.advanced(last, 1, 1)
+    plan.finished(last, 4.0)
+    plan.advanced(probe, 1, 1)
+
+    assert plan.slow(6.0) == [probe]
 
 
 def test_a_registry_that_sends_all_is_asked_once():
