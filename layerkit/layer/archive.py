@@ -128,6 +128,7 @@ class _Reader:
         block = self._read_at(self._position, BLOCK)
         if len(block) == BLOCK and block != _ZERO:
             self._position += BLOCK
+            self._data_end = 0  # what lies before a header is there
             return block
         if extensions.any():
             raise ArchiveError("the archive ends between an extended header and its entry")

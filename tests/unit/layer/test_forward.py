@@ -75,11 +75,21 @@ def test_draining_takes_all_that_is_left():
         tars.archive(tars.file("a", b"x" * 700), end=b""),
         tars.archive(tars.file("a", b"x" * 700), end=b"")[: 512 + 700],
         tars.archive(tars.file("a", b"x" * 512), end=b""),
+        tars.archive(tars.file("a", b"x"), *map(tars.directory, ("d/", "e/", "f/")), end=b""),
         tars.archive(tars.file("a", b"x" * 700), end=bytes(512)),
         tars.archive(tars.gnu_long_name("n/" * 150), tars.file("n", b"")),
         tars.archive(tars.gnu_sparse("s", [(0, 5), (9000, 5)], 20_000, b"0123456789")),
     ],
-    ids=["links", "no end", "no padding", "whole block", "half an end", "long name", "sparse"],
+    ids=[
+        "links",
+        "no end",
+        "no padding",
+        "whole block",
+        "folders last",
+        "half an end",
+        "long name",
+        "sparse",
+    ],
 )
 def test_archives_are_read_as_from_a_file(tar, size):
     """The tar reader finds the same entries in a stream, also when the archive ends early."""
