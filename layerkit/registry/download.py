@@ -58,7 +58,7 @@ class Sink(Protocol):
 
 
 class Transfer:
-    """One blob on its way; `sources` are those who sent something of it, as messages name them."""
+    """One blob on its way: the plan for it, and the streams that pieces of it come by."""
 
     def __init__(
         self,
@@ -73,7 +73,6 @@ class Transfer:
         self.sink = sink
         self.plan = plan
         self.show = show
-        self.sources: dict[str, None] = {}
         self.streams: dict[Piece, BlobStream] = {}
         self.writing = 0
         self.is_over = False
@@ -244,7 +243,6 @@ class Downloader:
             for other in set(transfer.streams) - set(transfer.plan.running):
                 self._abort(transfer, other)
             transfer.streams[piece] = stream
-            transfer.sources[stream.source] = None
             transfer.writing += 1
             self._gate(transfer).served(self._clock())
             self._news.notify_all()  # the first answer lets others begin
