@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """Where the blobs of an image come from; used by several threads."""
 
+    @property
+    def name(self) -> str:
+        """Who sends them, as messages about wrong bytes say it."""
+
     def blob(
         self, layer: Descriptor, transaction: Ingest, *, whole: bool
     ) -> AbstractContextManager[Iterator[bytes]]:
@@ -82,16 +86,17 @@ class Arrival:
         pieces = transaction.writers
         try:
             transaction.commit()
-        except IntegrityError:
+        except IntegrityError as error:
             if whole or pieces <= 1:
-                raise
+                raise IntegrityError(f"{self._source.name}: {error}") from None
             return False
         if trouble is not None:
             raise trouble
         return True
 
     def _unpack(self, chunks: Iterator[bytes]) -> None:
-        layers.unpack(self._store, self._checked(chunks), self._layer, self._diff_id)
+        checked = self._checked(chunks)
+        layers.unpack(self._store, checked, self._layer, self._diff_id, self._check)
 
     def _checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:

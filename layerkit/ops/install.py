@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,19 +9,19 @@ from layerkit import oci
 from layerkit.errors import IntegrityError, UnavailableError
 from layerkit.events import LayerDone, Notice
 from layerkit.layer import merge
-from layerkit.ops import layers
+from layerkit.ops import crew, layers
 from layerkit.ops.arrival import Arrival
 from layerkit.store.records import ImageRecord, LayerRecord, NameRecord
 from layerkit.tree import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Sequence
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
     from layerkit.oci import Descriptor, ImageConfig, Manifest
     from layerkit.ops.arrival import Source
+    from layerkit.ops.crew import Check
     from layerkit.store.store import Store
 
 _AT_ONCE = 3
@@ -67,22 +65,12 @@ def install(
 def _bring_layers(
     store: Store, manifest: Manifest, config: ImageConfig, source: Source, observe: Observer
 ) -> None:
-    stop = threading.Event()
-
-    def check() -> None:
-        if stop.is_set():
-            raise CancelledError
-
-    def call_off() -> None:
-        stop.set()
-        source.stop()
-
     # That both are here does not mean that one comes from the other.
     verified = {
         (layer.blob, layer.diff_id) for image in store.database.images() for layer in image.layers
     }
 
-    def bring(layer: Descriptor, diff_id: DiffID) -> None:
+    def bring(layer: Descriptor, diff_id: DiffID, check: Check) -> None:
         check()
         reused = store.layers.has(diff_id) and store.blobs.has(layer.digest)
         if not reused or (layer.digest, diff_id) not in verified:
@@ -90,29 +78,13 @@ def _bring_layers(
         observe(LayerDone(layer.digest, reused))
 
     wanted = dict.fromkeys(zip(manifest.layers, config.diff_ids, strict=True))
-    _side_by_side([partial(bring, *layer) for layer in wanted], call_off)
-
-
-def _side_by_side(works: Iterable[Callable[[], None]], call_off: Callable[[], None]) -> None:
-    """Do all of it, and raise what the first one raised; `call_off` lets the others end early."""
-
-    def end(job: Future[None]) -> None:
+    crew.do_all(
+        [partial(bring, *layer) for layer in wanted],
+        _AT_ONCE,
+        call_off=source.stop,
         # While a registry cannot be reached, what comes from it otherwise is of use for later.
-        if (error := job.exception()) and not isinstance(error, UnavailableError):
-            call_off()
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        jobs = [pool.submit(work) for work in works]
-        try:
-            for job in jobs:
-                job.add_done_callback(end)
-            wait(jobs)
-        except BaseException:  # Ctrl-C
-            call_off()
-            raise
-    for error in filter(None, (job.exception() for job in jobs)):
-        if not isinstance(error, CancelledError):
-            raise error
+        bearable=(UnavailableError,),
+    )
 
 
 def _verify_merge(store: Store, manifest: Manifest, config: ImageConfig, observe: Observer) -> int:

@@ -15,7 +15,7 @@ from layerkit.store import files
 from layerkit.tree import Kind, empty
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
@@ -27,14 +27,21 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-def unpack(store: Store, chunks: Iterable[bytes], layer: Descriptor, diff_id: DiffID) -> None:
+def unpack(
+    store: Store,
+    chunks: Iterable[bytes],
+    layer: Descriptor,
+    diff_id: DiffID,
+    on_wait: Callable[[], None] | None = None,
+) -> None:
     """Make tar and index of a layer from its blob's bytes; where they are here, check that they fit.
 
-    Raises `IntegrityError` when the content is not what `diff_id` says or no layer can be (a name
+    `on_wait` is called now and then while another process makes them. Raises `IntegrityError` when the content is not what `diff_id` says or no layer can be (a name
     that leaves the root, an archive that is cut), naming the layer; then nothing of it stays.
     """
     inflated = compression.inflate(iter(chunks))
-    with store.layers.ingest(diff_id, blob_size=layer.size) as transaction, _naming(layer.digest):
+    ingest = store.layers.ingest(diff_id, on_wait, blob_size=layer.size)
+    with ingest as transaction, _naming(layer.digest):
         if transaction is None:
             _verify(store, diff_id, inflated)
             return

@@ -48,10 +48,15 @@ def bring(
 
 
 class _Files:
-    """Blobs from files of this machine; see `install.Source`."""
+    """Blobs from files of this machine; see `arrival.Source`."""
 
     def __init__(self, open_layer: Open) -> None:
         self._open = open_layer
+
+    @property
+    def name(self) -> str:
+        """The file, which the user has named."""
+        return "the archive"
 
     @contextlib.contextmanager
     def blob(

@@ -85,12 +85,17 @@ def pull(
 
 
 class _Registry:
-    """Blobs from a registry; see `install.Source`."""
+    """Blobs from a registry; see `arrival.Source`."""
 
     def __init__(self, downloader: Downloader, reference: Reference, observe: Observer) -> None:
         self._downloader = downloader
         self._reference = reference
         self._observe = observe
+
+    @property
+    def name(self) -> str:
+        """The registry."""
+        return f"registry {self._reference.host}"
 
     @contextlib.contextmanager
     def blob(

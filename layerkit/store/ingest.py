@@ -77,7 +77,8 @@ class Ingest:
     @contextlib.contextmanager
     def writer(self, offset: int) -> Iterator[Writer]:
         """Takes bytes from `offset` on; what it took is recorded, also when it ends by an error."""
-        self.writers += 1
+        with self._news:
+            self.writers += 1
         writer = Writer(self._put, self._record, offset)
         try:
             yield writer
@@ -104,21 +105,22 @@ class Ingest:
     def follow(self) -> Iterator[bytes]:
         """The blob's bytes from where it was followed to, as they come; each one is hashed here."""
         while self._verifier.count < self._size:
-            self._wait()
-            yield self._advance()
+            yield self._advance(self._wait())
 
-    def _wait(self) -> None:
+    def _wait(self) -> int:
+        """Until there is more than was hashed; where that ends."""
         with self._news:
             while self._here.frontier <= self._verifier.count:
                 if self._failure is not None:
                     raise self._failure
                 self._news.wait()
+            return self._here.frontier
 
-    def _advance(self) -> bytes:
-        """Read and hash what is next of the bytes that are here."""
+    def _advance(self, frontier: int) -> bytes:
+        """Read and hash what is next of the bytes before the frontier."""
         at = self._verifier.count
         with files.guarded("read blob"):
-            chunk = os.pread(self._data, min(_CHUNK, self._here.frontier - at), at)
+            chunk = os.pread(self._data, min(_CHUNK, frontier - at), at)
         self._verify(chunk)
         return chunk
 
@@ -129,7 +131,7 @@ class Ingest:
         """
         with self._all_or_nothing():
             while self._verifier.count < self._here.frontier:
-                self._advance()
+                self._advance(self._here.frontier)
             self._verifier.finish()
         with files.guarded("write blob"):
             os.fsync(self._data)

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import CancelledError
+from functools import partial
 
 import pytest
 
@@ -42,6 +43,11 @@ def test_the_first_error_ends_the_others():
     assert begun == []
 
 
+def interrupted(*_arguments):
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def test_an_interruption_waits_for_nobody(monkeypatch):
     """Ctrl-C ends the wait although a job hangs; the job is told so when it asks."""
     released, told = threading.Event(), threading.Event()
@@ -52,13 +58,58 @@ def test_an_interruption_waits_for_nobody(monkeypatch):
             check()
         told.set()
 
-    def interrupted(_thread):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "join", interrupted)
+        patch.setattr(threading.Condition, "wait_for", interrupted)
         with pytest.raises(KeyboardInterrupt):
             do_all([hang], 1)
     assert not told.is_set()
     released.set()
     assert told.wait(30)
+
+
+def test_an_interruption_waits_for_jobs_that_can_be_called_off(monkeypatch):
+    """What a job waits for ends, and then the job, before the interruption is told."""
+    begun, called_off, ended = threading.Event(), threading.Event(), threading.Event()
+    wait_for = threading.Condition.wait_for
+
+    def job(_check):
+        begun.set()
+        called_off.wait(30)
+        ended.set()
+
+    def interrupted_once(*arguments):
+        begun.wait(30)
+        monkeypatch.setattr(threading.Condition, "wait_for", wait_for)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Condition, "wait_for", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        do_all([job], 1, call_off=called_off.set)
+    assert ended.is_set()
+
+
+def test_an_error_that_is_bearable_ends_nobody():
+    """All the other jobs are done, and then it is raised."""
+    done = []
+
+    def fail(_check):
+        raise LookupError
+
+    jobs = [fail, *[lambda _check: done.append(1)] * 3]
+    with pytest.raises(LookupError):
+        do_all(jobs, 1, call_off=lambda: done.append("off"), bearable=(LookupError,))
+    assert done == [1, 1, 1]
+
+
+def test_the_worse_error_is_told():
+    """One that was borne comes first, but another one says more."""
+
+    def fail(error, _check):
+        raise error
+
+    with pytest.raises(ValueError, match="worse"):
+        do_all(
+            [partial(fail, LookupError()), partial(fail, ValueError("worse"))],
+            1,
+            bearable=(LookupError,),
+        )
