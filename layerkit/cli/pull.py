@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "--jobs",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="Connections at a time (6 to a registry).",
+    help="Connections at a time, in all and to one registry; else 16, and 6 to one.",
 )
 @click.option(
     "--limit-rate",

@@ -35,12 +35,6 @@ class Origin:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def base_url(host: str) -> str:
-    """The URL of the registry at `host[:port]`: http on this machine, else https."""
-    https = f"https://{host}"
-    return f"http://{host}" if is_loopback(origin(https).host) else https
-
-
 def origin(url: str) -> Origin:
     """The origin of `url`; `ValueError` says, without showing it, why it has none."""
     parts = urlsplit(url)

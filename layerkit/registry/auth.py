@@ -104,7 +104,7 @@ class Authenticator:
         tried = [self.known(reference, access)]
         answer = send(tried[-1])
         # Where a redirect led, nobody may ask for the registry's credentials.
-        while answer.status == HTTPStatus.UNAUTHORIZED and answer.origin == address.origin(url):
+        while _is_refused(answer.status, tried) and answer.origin == address.origin(url):
             with answer:
                 text, lines = answer.words(), answer.header_lines("WWW-Authenticate")
             header = self.renewed(reference, url, lines, tried, access)
@@ -290,6 +290,12 @@ class Authenticator:
             f"{answer.name} does not give {whom} a {what}{said}",
             hint=self.hint(reference.registry),
         )
+
+
+def _is_refused(status: int, tried: Sequence[str]) -> bool:
+    """Whether a login may help; 400 is what ECR Public says of a token that is too old."""
+    may_be_old = len(tried) == 1 and tried[0].startswith("Bearer ")
+    return status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.BAD_REQUEST and may_be_old)
 
 
 def _untried(

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 from layerkit import digest as digests
 from layerkit import oci
-from layerkit.errors import DocumentError, IntegrityError, UnavailableError
+from layerkit.errors import (
+    DocumentError,
+    IntegrityError,
+    LayerkitError,
+    UnavailableError,
+)
 from layerkit.oci import Descriptor
 from layerkit.registry import endpoints, limits, outcome, retry
 from layerkit.registry.auth import tell_nobody
@@ -88,7 +93,7 @@ class Client:
 
     def check_login(self, registry: str) -> None:
         """Return if the registry takes our credentials, or asks for none."""
-        self._repeated(lambda: self._talk.check_login(registry))
+        self.repeat(lambda: self._talk.check_login(registry))
 
     def resolve_document(self, reference: Reference) -> tuple[Descriptor, bytes]:
         """The manifest or index that the reference names now, by its digest if it has one.
@@ -97,7 +102,7 @@ class Client:
         """
         what = f"manifest {reference.familiar}"
         path = f"manifests/{reference.digest or reference.tag}"
-        announced, raw = self._repeated(
+        announced, raw = self.repeat(
             lambda: self._document(reference, path, what, oci.DOCUMENT_LIMIT)
         )
         if len(raw) > oci.DOCUMENT_LIMIT:
@@ -113,7 +118,7 @@ class Client:
         what = f"manifest {descriptor.digest} of {reference.familiar_repository}"
         limit = _document_size(what, descriptor)
         path = f"manifests/{descriptor.digest}"
-        _, raw = self._repeated(lambda: self._document(reference, path, what, limit))
+        _, raw = self.repeat(lambda: self._document(reference, path, what, limit))
         digests.verify(what, descriptor.digest, descriptor.size, raw)
         return raw
 
@@ -121,7 +126,7 @@ class Client:
         """A small blob, such as a config, whole; raises `IntegrityError` for other bytes."""
         what = _blob_name(reference, descriptor)
         limit = _document_size(what, descriptor)
-        raw = self._repeated(lambda: self._blob_bytes(reference, descriptor, limit))
+        raw = self.repeat(lambda: self._blob_bytes(reference, descriptor, limit))
         digests.verify(what, descriptor.digest, descriptor.size, raw)
         return raw
 
@@ -136,7 +141,7 @@ class Client:
         if offset == descriptor.size:
             return BlobStream(None, "", offset, offset)
         span = (offset, descriptor.size) if offset else None
-        return self._repeated(lambda: self.ask_blob(reference, descriptor, span))
+        return self.repeat(lambda: self.ask_blob(reference, descriptor, span))
 
     def ask_blob(
         self, reference: Reference, descriptor: Descriptor, span: Span | None = None
@@ -153,16 +158,13 @@ class Client:
             # Closed, because some registries do not know an open end.
             asked = {"Range": f"bytes={start}-{end - 1}"}
             answer = self._blob(reference, descriptor, asked, _RANGED)
-            if answer.status == HTTPStatus.PARTIAL_CONTENT:
+            if answer.status == HTTPStatus.PARTIAL_CONTENT and not _is_encoded(answer, descriptor):
                 last = _check_range(answer, what, span, descriptor.size)
                 return BlobStream(answer, what, start, last + 1, part=True)
             if answer.status == HTTPStatus.OK:
-                _check_length(answer, what, descriptor.size)
-                return BlobStream(answer, what, 0, descriptor.size)
+                return _whole(answer, what, descriptor)
             answer.close()  # unread: the length of a body with 416 is not always true
-        answer = self._blob(reference, descriptor)
-        _check_length(answer, what, descriptor.size)
-        return BlobStream(answer, what, 0, descriptor.size)
+        return _whole(self._blob(reference, descriptor), what, descriptor)
 
     def url(self, reference: Reference, path: str) -> str:
         """As `Talk.url`."""
@@ -182,7 +184,17 @@ class Client:
 
     def repeat(self, attempt: Callable[[], _T]) -> _T:
         """What `attempt` gives, tried again after `UnavailableError` as the limits let it."""
-        return self._repeated(attempt)
+        number = 0
+        while True:
+            number += 1
+            try:
+                return attempt()
+            except UnavailableError as error:
+                fraction = random.random()  # noqa: S311  no secret, only a spread
+                pause = retry.wait(number, error.retry_after, self.limits, fraction)
+                if pause is None:
+                    raise
+            self._sleep(pause)
 
     def new_warnings(self) -> list[str]:
         """What registries warn of in their answers (RFC 7234 §5.5), each text once."""
@@ -194,6 +206,7 @@ class Client:
         """The announced media type and the bytes, one more than `limit` if they are too many."""
         action = Action.PULL if ":" in path else Action.RESOLVE
         with self._talk.get(reference, path, what, _DOCUMENTS, action=action) as answer:
+            answer.decode()
             raw = answer.read_past(limit)
             media_type, _, _ = answer.header("Content-Type").partition(";")
             return media_type.strip().lower(), raw
@@ -202,6 +215,7 @@ class Client:
         if not descriptor.size:
             return b""
         with self._blob(reference, descriptor) as answer:
+            answer.decode(descriptor.size)
             return answer.read_past(limit)
 
     def _blob(
@@ -214,19 +228,6 @@ class Client:
         what = _blob_name(reference, descriptor)
         path = f"blobs/{descriptor.digest}"
         return self._talk.get(reference, path, what, headers or {}, also)
-
-    def _repeated(self, attempt: Callable[[], _T]) -> _T:
-        number = 0
-        while True:
-            number += 1
-            try:
-                return attempt()
-            except UnavailableError as error:
-                fraction = random.random()  # noqa: S311  no secret, only a spread
-                pause = retry.wait(number, error.retry_after, self.limits, fraction)
-                if pause is None:
-                    raise
-            self._sleep(pause)
 
 
 def _blob_name(reference: Reference, descriptor: Descriptor) -> str:
@@ -275,11 +276,27 @@ def _check_range(answer: Answer, what: str, span: Span, size: int) -> int:
     return got.end
 
 
+def _is_encoded(answer: Answer, descriptor: Descriptor) -> bool:
+    """Whether a part is one of another form of the blob, in which it has another size."""
+    got = content_range(answer.header("Content-Range"))
+    return bool(answer.header("Content-Encoding")) and (got is None or got.total != descriptor.size)
+
+
+def _whole(answer: Answer, what: str, descriptor: Descriptor) -> BlobStream:
+    """All of the blob from an answer that promises it."""
+    try:
+        _check_length(answer, what, descriptor.size)
+        answer.decode(descriptor.size)
+    except LayerkitError:
+        answer.close()
+        raise
+    return BlobStream(answer, what, 0, descriptor.size)
+
+
 def _check_length(answer: Answer, what: str, size: int) -> None:
     """Raise `IntegrityError` if the whole body is announced with another size than promised."""
     length = answer.header("Content-Length")
     if length.isdigit() and int(length) != size and not answer.header("Content-Encoding"):
-        answer.close()
         raise IntegrityError(
             f"wrong size of {what}: {answer.name} has {length} bytes, wanted {size}"
         )

@@ -105,6 +105,12 @@ def refusal(
     return RegistryError(f"{name} answered {what} with status {status}{meaning}{said}")
 
 
+def is_disconnection(error: Exception) -> bool:
+    """Whether one of `FAILURES` is the end of a connection before anything was answered on it."""
+    kinds = (RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+    return any(isinstance(cause, kinds) for cause in _causes(error))
+
+
 def failure(failed: str, error: Exception, limits: Limits) -> RegistryError:
     """The error for one of `FAILURES`; `failed` says what went wrong with whom."""
     causes = list(_causes(error))

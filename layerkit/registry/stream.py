@@ -102,7 +102,7 @@ class BlobStream:
         if self._answer is None:
             return
         try:
-            more = self._answer.read(1)
+            more = self._answer.read_some(1)
         except RegistryError:
             more = b""  # all promised bytes are here
         self.close()

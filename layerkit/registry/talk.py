@@ -45,6 +45,7 @@ class Talk:
     ) -> None:
         self._transport = transport
         self._lookup = lookup
+        self._warn = warn
         self._auth = Authenticator(transport, credentials, limits, warn=warn, trust=self._trust)
         self._warnings = Warnings()
         self._silent: set[str] = set()
@@ -74,9 +75,15 @@ class Talk:
                 )
             except (AuthError, NotFoundError):
                 continue
-            except RegistryError:
-                self._silent.add(endpoint.base)
+            except RegistryError as error:
+                self._leave_out(endpoint, error)
         return self._ask(last, reference, Request(last.url(path), headers), what, also)
+
+    def _leave_out(self, endpoint: Endpoint, error: RegistryError) -> None:
+        known = endpoint.base in self._silent
+        self._silent.add(endpoint.base)
+        if not (known or endpoint.is_origin):  # the registry itself has another way
+            self._warn(f"a mirror is left out: {error.message}")
 
     def url(self, reference: Reference, path: str) -> str:
         """Where the registry itself has what is at `path` of the reference's repository."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 import requests
 from requests.adapters import HTTPAdapter
 
-from layerkit.errors import RegistryError
-from layerkit.registry import address, outcome
+from layerkit.errors import RegistryError, UnavailableError
+from layerkit.registry import address, encoding, outcome
 from layerkit.registry.endpoints import TLS, USUAL
 from layerkit.registry.tls import context
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
+    from layerkit.registry.encoding import Inflater
     from layerkit.registry.limits import Limits
 
 _REDIRECTS = (
@@ -71,6 +73,7 @@ class Answer:
     def __init__(self, response: requests.Response, name: str, limits: Limits) -> None:
         self._response = response
         self._limits = limits
+        self._inflater: Inflater | None = None
         self.name = name
         self.status: int = response.status_code
 
@@ -98,13 +101,33 @@ class Answer:
         """The header of this name line by line, as sent."""
         return list(self._response.raw.headers.getlist(name))
 
-    def read(self, amount: int) -> bytes:
-        """The next `amount` bytes as they were sent, fewer only at the end of the body."""
-        return self._read(self._response.raw.read, amount)
+    def decode(self, size: int | None = None) -> None:
+        """Undo a `Content-Encoding`, which nobody asked for, in what is read from now on.
+
+        A body that has the wanted `size` as it is only has the wrong label. Raises `RegistryError`
+        for a coding other than gzip.
+        """
+        coding = self.header("Content-Encoding").strip().lower()
+        if coding in {"", "identity"} or self.header("Content-Length") == str(size):
+            return
+        if coding not in encoding.GZIP:
+            raise RegistryError(
+                f"{self.name} sent a body with the Content-Encoding {outcome.clean(coding)!r}, "
+                f"which it was not asked for"
+            )
+        self._inflater = encoding.Inflater()
 
     def read_some(self, amount: int) -> bytes:
-        """What came by now, at least one byte and at most `amount`; none at the end of the body."""
-        return self._read(self._response.raw.read1, amount)
+        """What came by now, at least one byte and at most `amount`; none at the end of the body.
+
+        As it was sent, unless `decode` found that it has to be inflated.
+        """
+        if self._inflater is None:
+            return self._read(self._response.raw.read1, amount)
+        try:
+            return self._inflater.read(partial(self._read, self._response.raw.read1), amount)
+        except ValueError as error:
+            raise UnavailableError(f"{self.name} sent {error}") from None
 
     def _read(self, read: Callable[..., bytes], amount: int) -> bytes:
         try:
@@ -116,7 +139,7 @@ class Answer:
         """The whole body; of a longer one the first `limit` bytes and one more."""
         data = bytearray()
         while len(data) <= limit:
-            chunk = self.read(limit + 1 - len(data))
+            chunk = self.read_some(limit + 1 - len(data))
             if not chunk:
                 break
             data += chunk
@@ -125,6 +148,7 @@ class Answer:
     def words(self) -> str:
         """What the answer says went wrong, "" if it says nothing or breaks off."""
         try:
+            self.decode()
             body = self.read_past(self._limits.error)
         except RegistryError:
             return ""
@@ -168,6 +192,7 @@ class Transport:
         self._proxies = dict(proxies or {})
         self._no_proxy = self._proxies.pop("no_proxy", "")
         self._sessions: dict[TLS, _Session] = {}
+        self._answered: set[address.Origin] = set()
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -180,10 +205,6 @@ class Transport:
         with self._lock:
             for session in self._sessions.values():
                 session.close()  # those in use are ended when they are given back
-
-    def get(self, url: str, headers: Mapping[str, str], role: str = "registry") -> Answer:
-        """As `send`, of a GET request."""
-        return self.send(Request(url, headers), role)
 
     def send(self, request: Request, role: str = "registry") -> Answer:
         """The first answer that is no redirect, whatever its status.
@@ -217,26 +238,42 @@ class Transport:
             connect=request.connect or self._limits.connect,
             read=request.patience or self._limits.read,
         )
+        send = partial(
+            self._session(request.tls).send,
+            stream=True,
+            allow_redirects=False,
+            timeout=(limits.connect, limits.read),
+            proxies={} if direct else self._proxies,
+        )
+        origin = address.origin(request.url)
         try:
-            prepared = requests.Request(
-                request.method, request.url, headers=dict(request.headers), data=request.body
-            ).prepare()
-            prepared.url = request.url  # prepare() rewrites escapes; a signature may cover them
-            response = self._session(request.tls).send(
-                prepared,
-                stream=True,
-                allow_redirects=False,
-                timeout=(limits.connect, limits.read),
-                proxies={} if direct else self._proxies,
-            )
+            try:
+                response = send(_prepared(request))
+            except outcome.FAILURES as error:
+                # A server may end a connection that it kept in the moment when it is used again.
+                may_be_late = origin in self._answered and request.method in _FOLLOWED
+                if not (may_be_late and outcome.is_disconnection(error)):
+                    raise
+                response = send(_prepared(request))
         except outcome.FAILURES as error:
             raise outcome.failure(f"cannot reach {name}", error, limits) from None
+        self._answered.add(origin)
         return Answer(response, name, self._limits)
 
     def _session(self, tls: TLS) -> _Session:
         """The connections with these settings."""
         with self._lock:
-            return self._sessions.setdefault(tls, _Session(tls))
+            if tls not in self._sessions:
+                self._sessions[tls] = _Session(tls)
+            return self._sessions[tls]
+
+
+def _prepared(request: Request) -> requests.PreparedRequest:
+    prepared = requests.Request(
+        request.method, request.url, headers=dict(request.headers), data=request.body
+    ).prepare()
+    prepared.url = request.url  # prepare() rewrites escapes; a signature may cover them
+    return prepared
 
 
 def _is_bound(header: str) -> bool:

@@ -278,10 +278,11 @@ def _wait_until_refused(reference, token):
     """Wait until the registry takes a token no more."""
     transport = Transport(LIMITS, "test")
     headers = {"Authorization": f"Bearer {token}"}
+    url = f"http://{reference.host}/v2/app/manifests/1"
     is_taken = True
     while is_taken:
         time.sleep(0.05)
-        with transport.get(f"http://{reference.host}/v2/app/manifests/1", headers) as answer:
+        with transport.send(Request(url, headers)) as answer:
             is_taken = answer.status != 401
     transport.close()
 

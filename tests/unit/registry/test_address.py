@@ -25,20 +25,6 @@ LOCAL = [
 ELSEWHERE = ["example.com", "10.0.0.1", "128.0.0.1", "2001:db8::1", "localhost.com", "abc", "fe.de"]
 
 
-@pytest.mark.parametrize("host", LOOPBACK)
-def test_plain_http_is_for_loopback(host):
-    """A registry on this machine is asked over http."""
-    written = f"[{host}]" if ":" in host else host
-
-    assert address.base_url(f"{written}:5000") == f"http://{written}:5000"
-
-
-@pytest.mark.parametrize("host", [*ELSEWHERE[:3], "127.0.0.1.example.com", "localhost.example.com"])
-def test_every_other_registry_is_asked_over_https(host):
-    """A registry elsewhere is asked over https, whatever its name looks like."""
-    assert address.base_url(host) == f"https://{host}"
-
-
 @pytest.mark.parametrize("host", LOCAL)
 def test_this_machine_is_known_in_every_spelling(host):
     """Loopback, link-local and unspecified addresses are local however they are written."""

@@ -633,3 +633,26 @@ class TestCheckLogin:
 
         with pytest.raises(NotFoundError, match="has no /v2/"):
             client.check_login(registry.host)
+
+
+def test_a_token_that_is_called_a_bad_request_is_renewed(bearer, client, refer):
+    """A15: ECR Public answers 400 when a token is too old; one new one is asked for."""
+    reference = refer(bearer, "app:1")
+    client.resolve_document(reference)
+    bearer.fault("manifests", status(400, "Your authorization token has expired."), times=1)
+
+    client.resolve_document(reference)
+
+    assert [kind for _, kind, code in seen(bearer) if code == 400] == ["Bearer"]
+
+
+def test_a_bad_request_stays_one(bearer, client, refer):
+    """What is answered with 400 again is told, after one renewal."""
+    reference = refer(bearer, "app:1")
+    client.resolve_document(reference)
+    before = len(bearer.requests)
+    bearer.fault("manifests", status(400, "no"))
+
+    with pytest.raises(RegistryError, match="status 400"):
+        client.resolve_document(reference)
+    assert sum(each.status == 400 for each in bearer.requests[before:]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from support.faults import (
     ignore_range,
     more_bytes,
     redirect,
+    reset,
     stall,
     status,
     with_headers,
@@ -514,3 +516,114 @@ def test_docker_hub_is_asked_where_it_is(monkeypatch):
         client.resolve_document(reference.parse("centos:7"))
 
     assert asked == [("registry-1.docker.io", 443)]
+
+
+GZIPPED = gzip.compress(bytes(5000), mtime=0)
+BOMB = gzip.compress(bytes(64 << 20), mtime=0)
+
+
+def encoded(body, coding, **headers):
+    """The answer of a proxy that compresses what passes."""
+    return status(200, body, Content_Encoding=coding, **headers)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
+@pytest.mark.parametrize("span", [None, (1000, 2000)], ids=["whole", "part"])
+def test_d20_a_body_that_was_compressed_on_its_way_is_inflated(registry, client, app, coding, span):
+    """D20: it is what its digest says again; a part of the compressed form is not taken for one."""
+    blob = registry.add_blob("app", bytes(5000))
+    if span is not None:
+        part = {"Content_Range": f"bytes 1000-1999/{len(GZIPPED) + 9000}"}
+        fault = status(206, bytes(1000), Content_Encoding=coding, **part)
+        registry.fault("blobs", fault, times=1)
+    registry.fault("blobs", encoded(GZIPPED, coding))
+
+    with client.ask_blob(app, blob, span) as stream:
+        assert (stream.offset, b"".join(stream)) == (0, bytes(5000))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "identity"])
+@pytest.mark.parametrize("span", [None, (10, 20)], ids=["whole", "part"])
+def test_d20_a_label_that_is_wrong_changes_nothing(registry, client, app, coding, span):
+    """D20: what has the promised size as it is, is the blob."""
+    blob = registry.add_blob("app", GZIPPED)
+    registry.fault("blobs", labelled(coding))
+
+    with client.ask_blob(app, blob, span) as stream:
+        assert b"".join(stream) == GZIPPED[slice(*span or (None,))]
+
+
+def labelled(coding):
+    """The usual answer, with a Content-Encoding."""
+
+    def fault(request, serve):
+        reply = serve(request)
+        return replace(reply, headers={**reply.headers, "Content-Encoding": coding})
+
+    return fault
+
+
+def test_d20_a_coding_that_nobody_knows_here_is_named(registry, client, app):
+    """D20: the message says what was sent, and that it was not asked for."""
+    blob = registry.add_blob("app", bytes(5000))
+    registry.fault("blobs", encoded(b"short", "br"))
+
+    with pytest.raises(RegistryError, match=f"{registry.host} sent a body with the Content-Encod"):
+        client.ask_blob(app, blob)
+
+
+def test_d20_a_bomb_is_read_to_the_promised_size(registry, client, app):
+    """D20: one byte more than promised is an error, the rest is never inflated."""
+    blob = registry.add_blob("app", bytes(100_000))
+    registry.fault("blobs", encoded(BOMB, "gzip"))
+
+    with client.ask_blob(app, blob) as stream, pytest.raises(IntegrityError, match="sent more"):
+        list(stream)
+
+
+@pytest.mark.parametrize(
+    "body", [GZIPPED[:-20], GZIPPED[:15] + b"x" + GZIPPED[16:], b"none"], ids=["cut", "bad", "text"]
+)
+def test_d20_a_damaged_stream_is_a_break(registry, client, app, body):
+    """D20: it may be right the next time."""
+    blob = registry.add_blob("app", bytes(5000))
+    registry.fault("blobs", encoded(body, "gzip"))
+
+    with client.ask_blob(app, blob) as stream, pytest.raises(UnavailableError, match="gzip body"):
+        list(stream)
+
+
+def test_documents_that_were_compressed_on_their_way(registry, client, app, image):
+    """D20: a manifest and a config are inflated as well, and errors are read."""
+
+    def compress(request, serve):
+        reply = serve(request)
+        body = gzip.compress(reply.body)
+        headers = {**reply.headers, "Content-Encoding": "gzip", "Content-Length": str(len(body))}
+        return replace(reply, body=body, headers=headers)
+
+    registry.fault("", compress)
+
+    found, raw = client.resolve_document(app)
+    config = oci.parse_document(raw).config
+    assert found.digest == image.descriptor.digest
+    assert len(client.blob_bytes(app, config)) == config.size
+
+
+@pytest.mark.parametrize("how", [hang_up, reset], ids=["closed", "reset"])
+def test_d13_a_kept_connection_may_end_when_it_is_used(registry, client, app, sleeps, how):
+    """D13: the request is made again on a new one, and that does not count as an attempt."""
+    client.resolve_document(app)
+    registry.fault("manifests", how, times=1)
+
+    client.resolve_document(app)
+    assert sleeps == []
+
+
+def test_d13_who_never_answers_is_not_asked_twice(registry, app, sleeps):
+    """D13: on a new connection an end is an end."""
+    registry.fault("", hang_up)
+
+    with Client(limits=Limits(attempts=1)) as client, pytest.raises(UnavailableError):
+        client.resolve_document(app)
+    assert len(registry.requests) == 1

@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 import threading
+import time
 from concurrent.futures import CancelledError
 from dataclasses import replace
 
@@ -246,7 +247,13 @@ def test_l05_a_crowded_registry_is_asked_less(registry, fetch, blob):
 
 def test_a_rate_is_kept(registry, fetch, blob):
     """--limit-rate: the connections share it; the bytes are the same."""
-    assert fetch(blob, rate=4 << 20) == DATA
+    rate = 2 << 20
+    before = time.monotonic()
+
+    assert fetch(blob, rate=rate) == DATA
+
+    least = (len(DATA) - 256 * 1024) / rate  # nobody waits after the last chunk
+    assert time.monotonic() - before >= least
 
 
 def test_k02_closing_ends_what_is_waited_for(registry, refer, blobs, blob):

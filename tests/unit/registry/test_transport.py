@@ -53,7 +53,7 @@ def no_names(monkeypatch):
 
 def get(transport, url, headers=None):
     """The status and body of a GET."""
-    with transport.get(url, headers or {}) as answer:
+    with transport.send(Request(url, headers or {})) as answer:
         return answer.status, answer.read_past(1000)
 
 
@@ -318,7 +318,7 @@ def test_reading_stops_behind_the_limit(transport, registry):
     """SE-25: of a long body no more than asked for is read."""
     descriptor = registry.add_blob("a", bytes(100_000))
 
-    with transport.get(f"{registry.url}/v2/a/blobs/{descriptor.digest}", {}) as answer:
+    with transport.send(Request(f"{registry.url}/v2/a/blobs/{descriptor.digest}")) as answer:
         assert len(answer.read_past(10)) == 11
 
 
@@ -328,7 +328,7 @@ def test_connections_are_used_again(transport, registry):
     registry.fault("/b", status(404, "no such thing"))
 
     get(transport, f"{registry.url}/a")
-    with transport.get(f"{registry.url}/b", {}) as answer:
+    with transport.send(Request(f"{registry.url}/b")) as answer:
         answer.discard()
     get(transport, f"{registry.url}/v2/")
 
