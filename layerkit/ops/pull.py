@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from layerkit import digest as digests
 from layerkit import oci
-from layerkit.events import LayerProgress, Phase, Resolved, ignore
+from layerkit.errors import IntegrityError
+from layerkit.events import LayerProgress, Notice, Phase, Resolved, ignore
 from layerkit.ops import documents
 from layerkit.ops.install import install
 from layerkit.ops.notices import tell_warnings
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
-    from layerkit.oci import Descriptor, Platform
+    from layerkit.oci import Descriptor, Manifest, Platform
     from layerkit.ops.home import Home
     from layerkit.reference import Reference
     from layerkit.registry.client import Client
@@ -71,6 +73,7 @@ def pull(
     manifest = documents.choose(document, platform, read, what)
     config = documents.read_config(manifest, read)
     documents.check_platform(config, platform, what, explicit=explicit_platform, observe=observe)
+    manifest = _with_sizes(manifest, reference, client, observe)
     layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
     observe(Resolved(what, found.digest, layers))
     name = reference.identity
@@ -82,6 +85,29 @@ def pull(
     tell_warnings(client, observe)
     updated = before is None or before.manifest != image.manifest
     return PullResult(name, found.digest, image, updated)
+
+
+def _with_sizes(
+    manifest: Manifest, reference: Reference, client: Client, observe: Observer
+) -> Manifest:
+    """The manifest with what the registry says where a size of 0 cannot be right."""
+    layers = []
+    for layer in manifest.layers:
+        size = layer.size
+        if not size and not _is_of_nothing(layer.digest):
+            size = client.blob_size(reference, layer)
+            text = f"the manifest does not say the size of layer {layer.digest.short}: {size} bytes"
+            observe(Notice("warning", text))
+        layers.append(replace(layer, size=size))
+    return replace(manifest, layers=tuple(layers))
+
+
+def _is_of_nothing(blob: BlobDigest) -> bool:
+    try:
+        digests.verify("nothing", blob, 0, b"")
+    except IntegrityError:
+        return False
+    return True
 
 
 class _Registry:

@@ -14,6 +14,7 @@ from layerkit.errors import (
     DocumentError,
     IntegrityError,
     LayerkitError,
+    RegistryError,
     UnavailableError,
 )
 from layerkit.oci import Descriptor
@@ -129,6 +130,22 @@ class Client:
         raw = self.repeat(lambda: self._blob_bytes(reference, descriptor, limit))
         digests.verify(what, descriptor.digest, descriptor.size, raw)
         return raw
+
+    def blob_size(self, reference: Reference, descriptor: Descriptor) -> int:
+        """How many bytes the registry has of a blob, for a descriptor that does not say it.
+
+        Raises `RegistryError` when the registry does not say it either.
+        """
+        first = {"Range": "bytes=0-0"}
+        with self.repeat(lambda: self._blob(reference, descriptor, first, _RANGED)) as answer:
+            got = content_range(answer.header("Content-Range"))
+            length = answer.header("Content-Length")
+            if answer.status == HTTPStatus.PARTIAL_CONTENT and got and got.total is not None:
+                return got.total
+            if answer.status == HTTPStatus.OK and length.isdigit():
+                return int(length)
+            what = _blob_name(reference, descriptor)
+            raise RegistryError(f"{answer.name} does not say the size of {what}")
 
     def open_blob(
         self, reference: Reference, descriptor: Descriptor, offset: int = 0

@@ -716,6 +716,26 @@ def test_ctrl_c_keeps_what_came(home, registry, fetch, layerkit_command, environ
     assert sum(each.sent for each in blob_requests(registry, blob)) == blob.size - kept
 
 
+@pytest.mark.parametrize("fault", [None, ignore_range], ids=["part", "whole"])
+def test_a_size_that_the_manifest_does_not_say(home, registry, fetch, fault):
+    """D29: the registry is asked for it, and the user told; a layer of nothing has none."""
+    empty = registry.add_blob("app", b"", tars.PLAIN_LAYER)
+    blob = registry.add_blob("app", LOW, tars.PLAIN_LAYER)
+    config = config_of(diff_id(LOW), diff_id(b""))
+    add_manifest(registry, [wire(blob, size=0), wire(empty)], config)
+    if fault is not None:
+        registry.fault(digest_of(blob), fault)
+    told = []
+
+    fetch(observe=told.append)
+
+    warnings = [event.text for event in told if isinstance(event, Notice)]
+    assert any(
+        f"the size of layer {blob.digest.short}: {len(LOW)} bytes" in each for each in warnings
+    )
+    assert home.store.blobs.has(blob.digest)
+
+
 def test_ctrl_c_while_another_process_has_the_layer(home, registry, layerkit_command, environment):
     """K09: who waits for a layer that another one unpacks can be stopped; the other goes on."""
     tar = tars.archive(tars.file("f", NOISE[:300_000]))
