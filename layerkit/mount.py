@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class FolderMount:
+    """A folder, shown as it is."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"folder {self.folder}"
+
+
+@dataclass(frozen=True, slots=True)
+class ErofsMount:
+    """A read-only EROFS `image`, with its `devices` (layer tars) in the order of its table."""
+
+    image: Path
+    devices: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        return f"erofs image of {len(self.devices)} layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +38,17 @@ class OverlayMount:
     leaves out all syncing; right only for an upper that is thrown away afterwards.
     """
 
-    lowers: tuple[Path, ...]
+    lowers: tuple[Path | ErofsMount, ...]
     upper: Path | None = None
     work: Path | None = None
     volatile: bool = False
+
+    def __str__(self) -> str:
+        return f"overlay of {len(self.lowers)} lowers"
+
+
+RootMount: TypeAlias = OverlayMount | ErofsMount | FolderMount
+"""What the root of an image or a container can be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ COMMANDS = {
 }
 """Each command with its help; the module of the same name beside this one has it as `command`."""
 
-DRIVERS = ("auto", "overlay")
+DRIVERS = ("auto", "overlay", "copy")
 PROGRESS = ("auto", "plain", "json", "none")
 
 FAILURE_CODES = {"run": 125}
@@ -101,7 +101,7 @@ class Settings:
         """The state directory, to be closed by `with`; raises `StoreError`."""
         from layerkit.ops.home import Home  # noqa: PLC0415  not for --help
 
-        return Home(self.root, self.configuration.limits)
+        return Home(self.root, self.configuration.limits, self.driver)
 
 
 class LazyGroup(click.Group):

@@ -9,7 +9,6 @@ import os
 import posixpath
 import re
 import secrets
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from layerkit.errors import ConflictError, NotFoundError, UsageError
 from layerkit.mount import BindMount
 from layerkit.ops import views
+from layerkit.snapshot.copied import ROOT
+from layerkit.snapshot.layered import UPPER
 from layerkit.store import files
 from layerkit.store.records import ContainerRecord
 
@@ -44,6 +45,8 @@ class ContainerConfig:
     hostname: str
     tty: bool
     network: str
+    driver: str = "overlay"
+    """Who made the folder that it writes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +85,12 @@ def create(
         raise UsageError(
             f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
         )
-    root = views.lowers(home, image)[0]
+    view = views.of_image(home, image, home.driver(config.driver))
     folder = home.containers / container_id
     try:
         with files.guarded("make container"):
             folder.mkdir(mode=0o700)
-            _make_upper(folder / "upper", root)
-            (folder / "work").mkdir(mode=0o700)
+            view.begin(folder)
             for file, text in texts.items():
                 (folder / file).write_text(text)
                 (folder / file).chmod(0o644)  # read inside by any user, whatever our umask
@@ -98,14 +100,6 @@ def create(
         with contextlib.suppress(OSError):
             files.remove_tree(folder, home.store.scratch)
         raise
-
-
-def _make_upper(upper: Path, root: Path) -> None:
-    """Make the directory that gives a container's root its owner, mode and time: the image's."""
-    upper.mkdir(mode=0o700)
-    status = root.stat()
-    os.chown(upper, status.st_uid, status.st_gid)
-    shutil.copystat(root, upper)
 
 
 def _record(
@@ -144,9 +138,15 @@ def folder_of(home: Home, container: ContainerRecord) -> Path:
     return home.containers / container.id
 
 
-def upper_of(home: Home, container: ContainerRecord) -> Path:
-    """The directory with what the container changed."""
-    return folder_of(home, container) / "upper"
+def written(home: Home, container: ContainerRecord) -> Path:
+    """The directory with what the container changed, or with all of it: see `is_layered`."""
+    name = UPPER if is_layered(home, container) else ROOT
+    return folder_of(home, container) / name
+
+
+def is_layered(home: Home, container: ContainerRecord) -> bool:
+    """Whether the container has only what it changed, beside its image."""
+    return home.drivers[read_config(home, container).driver].is_layered
 
 
 def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:

@@ -7,12 +7,12 @@ import stat
 from typing import TYPE_CHECKING
 
 from layerkit.diff.compare import compare
-from layerkit.layer import merge
 from layerkit.ops import content, views
-from layerkit.ops.containers import find_container, upper_of
+from layerkit.ops.containers import find_container, written
 from layerkit.ops.images import image_of
-from layerkit.snapshot import beneath, upper
-from layerkit.snapshot.overlay import open_all
+from layerkit.ops.inside import LocalContainer
+from layerkit.snapshot import beneath
+from layerkit.snapshot.folders import open_all
 
 if TYPE_CHECKING:
     from layerkit.ops.home import Home
@@ -29,9 +29,8 @@ def diff_container(home: Home, text: str) -> list[Change]:
     container = find_container(home, text)
     image = image_of(home, container.manifest)
     base = views.base_tree(home.store, image)
-    above = len(image.layers) + 1
-    after = merge.apply(base, upper.read(upper_of(home, container)), above)
-    root = os.open(upper_of(home, container), os.O_RDONLY | os.O_DIRECTORY)
+    after = LocalContainer(home, container, text).tree()
+    root = os.open(written(home, container), os.O_RDONLY | os.O_DIRECTORY)
     try:
         same = _ContentReader(home, image, root).same
         return compare(base, after, same)

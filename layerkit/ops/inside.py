@@ -14,11 +14,11 @@ from layerkit import oci
 from layerkit.errors import NotFoundError
 from layerkit.layer import merge
 from layerkit.ops import content, layers, views
-from layerkit.ops.containers import upper_of
+from layerkit.ops.containers import is_layered, written
 from layerkit.ops.images import image_of
 from layerkit.snapshot import beneath, upper
 from layerkit.store import files
-from layerkit.tree import empty, look_up
+from layerkit.tree import Node, empty, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from layerkit.ops.home import Home
     from layerkit.store.records import ContainerRecord, ImageRecord
     from layerkit.store.store import Store
-    from layerkit.tree import Entry, Node, Tree
+    from layerkit.tree import Entry, Tree
 
 # What a name says that is no longer that of a file.
 _VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
@@ -182,7 +182,8 @@ class LocalContainer:
         self._home = home
         self._record = image_of(home, container.manifest)
         self._image = LocalImage(home.store, self._record, name)
-        self._upper = upper_of(home, container)
+        self._written = written(home, container)
+        self._is_layered = is_layered(home, container)
         self._above = len(self._record.layers) + 1
 
     def close(self) -> None:
@@ -195,8 +196,11 @@ class LocalContainer:
 
     @functools.cached_property
     def _tree(self) -> Tree:
+        if not self._is_layered:
+            own = merge.apply(empty(), upper.read(self._written), self._above)
+            return Node(upper.read_root(self._written), self._above, own.children)
         base = views.base_tree(self._home.store, self._record)
-        return merge.apply(base, upper.read(self._upper), self._above)
+        return merge.apply(base, upper.read(self._written), self._above)
 
     def find(self, path: bytes, *, follow: bool = True) -> Finding | None:
         """What is at a path."""
@@ -209,23 +213,23 @@ class LocalContainer:
     def content(self, finding: Finding) -> Iterator[bytes]:
         """The bytes of a file."""
         if finding.node.layer == self._above:
-            return self._from_upper(finding.path)
+            return self._from_folder(finding.path)
         if not finding.node.entry.size:  # so are all files of layerkit's own layer
             return iter(())
         return self._image.content(finding)
 
-    def _from_upper(self, path: bytes) -> Iterator[bytes]:
+    def _from_folder(self, path: bytes) -> Iterator[bytes]:
         with files.guarded("read container"):
-            file = self._open_upper(path)
+            file = self._open_written(path)
             try:
                 while chunk := os.read(file, content.CHUNK):
                     yield chunk
             finally:
                 os.close(file)
 
-    def _open_upper(self, path: bytes) -> int:
-        """A regular file below the upper, whatever a container puts in the way meanwhile."""
-        root = os.open(self._upper, os.O_RDONLY | os.O_DIRECTORY)
+    def _open_written(self, path: bytes) -> int:
+        """A regular file that the container wrote, whatever a container puts in the way meanwhile."""
+        root = os.open(self._written, os.O_RDONLY | os.O_DIRECTORY)
         try:
             # To open a fifo without O_NONBLOCK would wait for a writer.
             file = beneath.opener(root)(root, path, os.O_RDONLY | os.O_NONBLOCK)

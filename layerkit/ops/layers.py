@@ -10,7 +10,7 @@ from layerkit import digest as digests
 from layerkit.errors import ArchiveError, IntegrityError
 from layerkit.events import LayerProgress, Phase
 from layerkit.layer import archive, compression, merge, toc
-from layerkit.snapshot.overlay import open_all
+from layerkit.snapshot.folders import open_all
 from layerkit.store import files
 from layerkit.tree import Kind, empty
 

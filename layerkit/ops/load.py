@@ -16,7 +16,7 @@ from layerkit.errors import DocumentError, IntegrityError, NotFoundError, UsageE
 from layerkit.events import Notice, Resolved, ignore
 from layerkit.ops import docker_archive, documents, sources
 from layerkit.ops.local import bring
-from layerkit.snapshot.overlay import open_all
+from layerkit.snapshot.folders import open_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

@@ -63,4 +63,4 @@ def _remove_views(home: Home, gone: list[ImageRecord]) -> None:
         for other in home.store.database.images():
             kept.update(views.chains(other))
         for chain in {chain for image in gone for chain in views.chains(image)} - kept:
-            home.views.remove(chain)
+            views.remove(home, chain)

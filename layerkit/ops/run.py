@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import NotFoundError, SandboxError, UsageError
 from layerkit.events import ignore
-from layerkit.mount import OverlayMount
 from layerkit.ops import containers, history, hostfiles, views
 from layerkit.ops.images import find_image
 from layerkit.sandbox import process as processes
@@ -107,7 +106,8 @@ def _create(
     )
     runtime = history.read_config(home, image).runtime
     process = process_spec(runtime, overrides, hostname=hostname, terminal=options.tty)
-    lowers = views.lowers(home, image, observe)
+    driver = home.driver()
+    view = views.of_image(home, image, driver, observe)
     config = containers.ContainerConfig(
         args=process.args,
         env=process.env,
@@ -116,6 +116,7 @@ def _create(
         hostname=hostname,
         tty=options.tty,
         network=options.network,
+        driver=driver.name,
     )
     container = containers.create(
         home,
@@ -128,7 +129,7 @@ def _create(
     )
     folder = containers.folder_of(home, container)
     return container, SandboxSpec(
-        root=OverlayMount(lowers, folder / "upper", folder / "work", volatile=options.remove),
+        root=view.root(folder, volatile=options.remove),
         process=process,
         hostname=hostname,
         terminal=options.tty,

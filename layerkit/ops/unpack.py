@@ -9,8 +9,8 @@ from layerkit.errors import UsageError
 from layerkit.events import ignore
 from layerkit.ops import layers
 from layerkit.ops.images import find_image
-from layerkit.snapshot import delta, disk, idmap, userns
-from layerkit.snapshot.overlay import open_all
+from layerkit.snapshot import delta, disk, fill, idmap, userns
+from layerkit.snapshot.folders import open_all
 from layerkit.store import files
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def unpack(home: Home, text: str, directory: Path, observe: Observer = ignore) -
     root = _open_empty(directory)
     try:
         with open_all([home.store.layers.tar(diff_id) for diff_id in diff_ids]) as tars:
-            skipped = _write(lambda: disk.write(root, delta.flat(tree), tars.__getitem__))
+            skipped = _write(
+                lambda: disk.write(root, delta.flat(tree), fill.from_tars(tars.__getitem__))
+            )
     finally:
         os.close(root)
     if skipped:

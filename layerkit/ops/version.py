@@ -6,20 +6,25 @@ import json
 import os
 import sys
 from importlib import metadata
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerkit import __version__, platforms
 from layerkit.oci import Platform
+from layerkit.ops.drivers import drivers_of
 
-_CAP_SYS_ADMIN = 1 << 21  # capability.h
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from layerkit.snapshot.driver import Driver
 
 
-def version() -> dict[str, Any]:
-    """The facts, with docker's field names where docker has the field."""
+def version(root: Path) -> dict[str, Any]:
+    """The facts, with docker's field names where docker has the field.
+
+    `root` is the state directory, which need not exist.
+    """
     uname = os.uname()
     machine = platforms.normalize(Platform(uname.sysname, uname.machine))
-    obstacle = overlay_obstacle()
     return {
         "Version": __version__,
         "GitCommit": commit(),
@@ -27,7 +32,7 @@ def version() -> dict[str, Any]:
         "Os": machine.os,
         "Arch": machine.architecture,
         "KernelVersion": uname.release,
-        "SnapshotDrivers": [{"Name": "overlay", "Works": not obstacle, "Reason": obstacle}],
+        "SnapshotDrivers": [_driver(each) for each in drivers_of(root).values()],
     }
 
 
@@ -44,30 +49,6 @@ def commit() -> str:
     return str(found)[:7]
 
 
-def overlay_obstacle(proc: Path = Path("/proc"), modules: Path = Path("/lib/modules")) -> str:
-    """Why the overlay driver does not work here, "" if it does."""
-    if not _has_overlay(proc / "filesystems", modules / os.uname().release / "modules.dep"):
-        return "the kernel has no overlay file system"
-    if not _capabilities(proc / "self/status") & _CAP_SYS_ADMIN:
-        return "mounting needs root (CAP_SYS_ADMIN)"
-    return ""
-
-
-def _has_overlay(filesystems: Path, dependencies: Path) -> bool:
-    """Whether overlay is there, or is a module that the kernel loads with the first mount."""
-    return "overlay" in _read(filesystems).split() or "/overlay.ko" in _read(dependencies)
-
-
-def _capabilities(status: Path) -> int:
-    """The effective capabilities of this process (proc(5)), as a mask."""
-    for line in _read(status).splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.partition(":")[2], 16)
-    return 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
+def _driver(driver: Driver) -> dict[str, Any]:
+    obstacle = driver.obstacle()
+    return {"Name": driver.name, "Works": not obstacle, "Reason": obstacle}

@@ -14,13 +14,13 @@ from layerkit.digest import ChainID
 from layerkit.events import ignore
 from layerkit.layer import merge
 from layerkit.ops import layers
+from layerkit.snapshot.driver import Stack
 from layerkit.tree import Entry, Kind, empty
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from layerkit.events import Observer
     from layerkit.ops.home import Home
+    from layerkit.snapshot.driver import Driver, View
     from layerkit.store.records import ImageRecord
     from layerkit.store.store import Store
     from layerkit.tree import Tree
@@ -35,19 +35,25 @@ _INIT = (
 )
 
 
-def lowers(home: Home, image: ImageRecord, observe: Observer = ignore) -> tuple[Path, ...]:
-    """The read-only directories below a container's upper, top first; made when missing.
+def of_image(home: Home, image: ImageRecord, driver: Driver, observe: Observer = ignore) -> View:
+    """The view below a container of the image; made when missing.
 
-    `observe` is told what of them the file system does not keep, when they are made.
+    `observe` is told what of it the file system does not keep, when it is made.
     """
     diff_ids = [layer.diff_id for layer in image.layers]
-    tars = [home.store.layers.tar(diff_id) for diff_id in diff_ids]
+    tars = tuple(home.store.layers.tar(diff_id) for diff_id in diff_ids)
 
     def trees() -> list[Tree]:
         stack = layers.stack(home.store, diff_ids)
         return [*stack, base_tree(home.store, image, stack)]
 
-    return home.views.prepare(chains(image), trees, tars, observe)
+    return driver.prepare(Stack(tuple(chains(image)), tars, trees), observe)
+
+
+def remove(home: Home, chain: ChainID) -> None:
+    """Remove what any driver made for the layers of this name; raises `StoreError`."""
+    for driver in home.drivers.values():
+        driver.remove(chain)
 
 
 def chains(image: ImageRecord) -> list[ChainID]:

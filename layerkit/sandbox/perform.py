@@ -19,9 +19,9 @@ import stat
 import struct
 from typing import TYPE_CHECKING
 
-from layerkit import linux
+from layerkit import linux, mounting
 from layerkit.errors import SandboxError
-from layerkit.sandbox import overlay, steps
+from layerkit.sandbox import steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,9 +134,9 @@ def _(step: steps.HoldBind, inside: Inside) -> None:
     linux.mount_setattr(tree, attributes, linux.AT_RECURSIVE, linux.MS_PRIVATE)
 
 
-@perform.register(steps.MountOverlay)
-def _(step: steps.MountOverlay, _inside: Inside) -> None:
-    overlay.mount_overlay(step.overlay, step.target)
+@perform.register(steps.MountRoot)
+def _(step: steps.MountRoot, _inside: Inside) -> None:
+    mounting.mount_root(step.root, step.target)
 
 
 @perform.register(steps.PivotRoot)

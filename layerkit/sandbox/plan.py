@@ -8,13 +8,16 @@ capabilities go last, and the descriptors with them.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from layerkit.mount import FolderMount, OverlayMount
 from layerkit.sandbox import steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from layerkit.mount import RootMount
     from layerkit.sandbox.spec import SandboxSpec
     from layerkit.sandbox.steps import Step
 
@@ -73,9 +76,19 @@ def _leave_the_host(spec: SandboxSpec) -> Iterator[Step]:
         yield steps.LoopbackUp()
     yield steps.IsolateMounts()
     yield from map(steps.HoldBind, spec.binds)
-    mountpoint = spec.root.upper or spec.root.lowers[0]
-    yield steps.MountOverlay(spec.root, mountpoint)
+    mountpoint = _mountpoint(spec.root)
+    yield steps.MountRoot(spec.root, mountpoint)
     yield steps.PivotRoot(mountpoint)
+
+
+def _mountpoint(root: RootMount) -> Path:
+    """A folder that is sure to exist: one of its own."""
+    match root:
+        case OverlayMount(upper=Path() as upper):
+            return upper
+        case FolderMount(folder=folder):
+            return folder
+    raise ValueError(f"{root} is not writable")
 
 
 def _mount_kernel_file_systems() -> Iterator[Step]:

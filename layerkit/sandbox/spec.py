@@ -15,7 +15,7 @@ from layerkit.sandbox.capabilities import DOCKER_CAPABILITIES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from layerkit.mount import BindMount, OverlayMount
+    from layerkit.mount import BindMount, RootMount
     from layerkit.oci import RuntimeConfig
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -52,10 +52,10 @@ class ProcessSpec:
 class SandboxSpec:
     """A container to start.
 
-    `root` needs an `upper`. `binds` are attached in their order, on targets that exist in the root.
+    `root` is writable. `binds` are attached in their order, on targets that exist in the root.
     """
 
-    root: OverlayMount
+    root: RootMount
     process: ProcessSpec
     hostname: str
     terminal: bool = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from layerkit.mount import BindMount, OverlayMount
+    from layerkit.mount import BindMount, RootMount
     from layerkit.sandbox.spec import ProcessSpec
 
 
@@ -58,14 +58,14 @@ class HoldBind:
 
 
 @dataclass(frozen=True, slots=True)
-class MountOverlay:
+class MountRoot:
     """Mount the root on any host folder: in this mount namespace nobody else looks at it."""
 
-    overlay: OverlayMount
+    root: RootMount
     target: Path
 
     def __str__(self) -> str:
-        return f"mount overlay of {len(self.overlay.lowers)} lowers on {self.target}"
+        return f"mount {self.root} on {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +313,7 @@ Step: TypeAlias = (
     | LoopbackUp
     | IsolateMounts
     | HoldBind
-    | MountOverlay
+    | MountRoot
     | PivotRoot
     | MakeDirectory
     | MountFs

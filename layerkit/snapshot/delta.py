@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from layerkit.tree import Kind, Node, Tree, empty, find, inside, join, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from layerkit.tree import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,19 @@ class Delta:
 def flat(tree: Tree) -> Delta:
     """All of the tree."""
     return between(empty(), tree)
+
+
+def of_entries(root: Entry, entries: Iterable[Entry]) -> Delta:
+    """All that was read of a directory: hard links name the entry with the inode, before them."""
+    delta = Delta({b"": Node(root, -1, {})})
+    for entry in entries:
+        if entry.kind is Kind.DIRECTORY:
+            delta.directories[entry.path] = Node(entry, -1, {})
+        elif entry.kind is Kind.HARDLINK:
+            delta.others[entry.path] = delta.others[entry.link]
+        else:
+            delta.others[entry.path] = Node(entry, -1)
+    return delta
 
 
 def between(lower: Tree, tree: Tree) -> Delta:

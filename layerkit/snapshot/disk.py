@@ -18,20 +18,20 @@ import stat
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from layerkit.errors import IntegrityError, StoreError, StoreFullError
+from layerkit.errors import StoreError, StoreFullError
 from layerkit.snapshot import beneath, rootless
 from layerkit.snapshot.skipped import Skipped
-from layerkit.tree import Entry, Extent, Kind, Node
+from layerkit.tree import Entry, Kind, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from layerkit.snapshot.beneath import Opener
     from layerkit.snapshot.delta import Delta
+    from layerkit.snapshot.fill import Fill
 
 _Target: TypeAlias = int | str | bytes
 _DEVICES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
-_NO_COPY_RANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NOT_ALLOWED = (errno.EPERM, errno.EACCES)
 # EINVAL: the user namespace has no such id.
 _NO_SUCH_OWNER = (*_NOT_ALLOWED, errno.EINVAL)
@@ -44,19 +44,17 @@ _ROOM = 1 << 20
 """So many free bytes are enough for any xattr: ENOSPC is then the file system's own limit."""
 
 
-def write(
-    root: int, delta: Delta, tar_of: Callable[[int], int], *, opener: Opener | None = None
-) -> Skipped:
+def write(root: int, delta: Delta, fill: Fill, *, opener: Opener | None = None) -> Skipped:
     """Write `delta` below the directory descriptor `root`, which is new or empty.
 
-    `tar_of` gives the descriptor of a layer's tar by its number; `opener` opens what is below the
-    root, without one whichever works here. What the caller's rights or the file system do not
+    `fill` brings the content; `opener` opens what is below the root, without one whichever works
+    here. What the caller's rights or the file system do not
     allow (owners, devices, xattrs) is left out and counted. Raises `StoreError`, `StoreFullError`,
-    and `IntegrityError` for a tar that is too short.
+    and what `fill` raises, such as `IntegrityError` for a tar that is too short.
     """
     path = b""
     try:
-        with contextlib.closing(_Writer(root, tar_of, opener or beneath.opener(root))) as writer:
+        with contextlib.closing(_Writer(root, fill, opener or beneath.opener(root))) as writer:
             writer.take_root()
             for path in delta.directories:
                 writer.make_directory(path)
@@ -83,9 +81,9 @@ def _store_error(path: bytes, error: OSError) -> StoreError:
 
 
 class _Writer:
-    def __init__(self, root: int, tar_of: Callable[[int], int], opener: Opener) -> None:
+    def __init__(self, root: int, fill: Fill, opener: Opener) -> None:
         self._root = root
-        self._tar_of = tar_of
+        self._fill = fill
         self._open_beneath = opener
         self._is_root = os.geteuid() == 0
         self._written: dict[int, bytes] = {}
@@ -176,7 +174,7 @@ class _Writer:
         file = os.open(name, flags, 0o600, dir_fd=folder)
         try:
             if node.entry.size:
-                _copy_content(self._tar_of(node.layer), file, node.entry)
+                self._fill(path, node, file)
             self._finish(file, path, node.entry)
         finally:
             os.close(file)
@@ -260,44 +258,3 @@ class _Writer:
 def _magic(folder: int, name: bytes) -> bytes:
     """A path to a name in an open directory, for calls that take no directory descriptor."""
     return b"/proc/self/fd/%d/%s" % (folder, name)
-
-
-def _copy_content(tar: int, file: int, entry: Entry) -> None:
-    if entry.extents is None:
-        _copy(tar, entry.data, file, entry.size)
-        return
-    os.ftruncate(file, entry.size)  # what no extent covers stays a hole
-    source = entry.data
-    for extent in entry.extents:
-        _copy_extent(tar, source, file, extent)
-        source += extent.size
-
-
-def _copy_extent(tar: int, source: int, file: int, extent: Extent) -> None:
-    os.lseek(file, extent.offset, os.SEEK_SET)
-    _copy(tar, source, file, extent.size)
-
-
-def _copy(tar: int, offset: int, file: int, size: int) -> None:
-    """Copy bytes of the tar to the file's current position, inside the kernel."""
-    copy = _copy_range
-    while size:
-        try:
-            done = copy(tar, file, size, offset)
-        except OSError as error:
-            if copy is _send or error.errno not in _NO_COPY_RANGE:
-                raise
-            copy = _send
-            continue
-        if not done:
-            raise IntegrityError("a layer's tar is shorter than its index says")
-        offset += done
-        size -= done
-
-
-def _copy_range(tar: int, file: int, size: int, offset: int) -> int:
-    return os.copy_file_range(tar, file, size, offset_src=offset)
-
-
-def _send(tar: int, file: int, size: int, offset: int) -> int:
-    return os.sendfile(file, tar, offset, size)

@@ -51,6 +51,16 @@ def read(upper: Path, *, opener: Opener | None = None) -> Iterator[Entry]:
         raise StoreError(f"cannot read {upper}: {reason}") from error
 
 
+def read_root(folder: Path) -> Entry:
+    """The entry of a directory itself, as that of a root; raises `StoreError`."""
+    try:
+        status = os.stat(folder, follow_symlinks=False)
+        return _entry(b"", Kind.DIRECTORY, status, b"", _xattrs(os.fsencode(folder)))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise StoreError(f"cannot read {folder}: {reason}") from error
+
+
 @contextlib.contextmanager
 def _may_vanish() -> Iterator[None]:
     try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import overlays, seccomp
+from support.homes import layered
 from support.layer_cases import Case
 from support.listing import wanted
 from support.processes import child, outcome
@@ -34,7 +35,6 @@ from support.tars import (
 from support.trees import differences, scan
 
 from layerkit.cli import main
-from layerkit.ops import views
 from layerkit.ops.home import Home
 from layerkit.ops.images import find_image
 
@@ -433,7 +433,7 @@ def test_a_hostile_layer_stays_inside(cli, load, place, state_root, tmp_path, na
     assert (unpacked.code, unpacked.out, unpacked.err) == (0, "", "")
     assert differences(wanted(case.tree), scan(place.root)) == []
     with Home(state_root) as home:
-        lowers = views.lowers(home, find_image(home, "layout:test"))
+        lowers = layered(home, find_image(home, "layout:test")).lowers
     with overlays.mounted(lowers[1:], tmp_path / "view") as view:
         assert differences(wanted(case.tree), scan(view)) == []
     with overlays.mounted(lowers, tmp_path / "view") as view:

@@ -18,7 +18,7 @@ from support.mutants import EDITS, MUTANTS, SEEDS, edited
 
 from layerkit.errors import IntegrityError, StoreError
 from layerkit.layer import archive, compression, merge
-from layerkit.snapshot import delta, disk
+from layerkit.snapshot import delta, disk, fill
 from layerkit.store.files import remove_tree
 
 PIECE_LIMIT = (64 << 20) + (128 << 10)
@@ -97,7 +97,7 @@ def unpack(tree, tar: bytes, folder: Path) -> None:
     try:
         for handle, data in zip(handles, (BASE, tar), strict=True):
             os.write(handle, data)
-        disk.write(root, delta.flat(tree), handles.__getitem__)
+        disk.write(root, delta.flat(tree), fill.from_tars(handles.__getitem__))
     finally:
         for handle in (root, *handles):
             os.close(handle)

@@ -15,11 +15,13 @@ from support.listing import entries_of, merged, scan_of, wanted
 from support.trees import differences, scan
 
 from layerkit import digest, linux
+from layerkit.events import ignore
 from layerkit.layer import merge
 from layerkit.mount import OverlayMount
-from layerkit.sandbox.overlay import mount_overlay
-from layerkit.snapshot import delta, disk
-from layerkit.snapshot.overlay import OverlayViews
+from layerkit.mounting import mount_overlay
+from layerkit.snapshot import delta, disk, fill
+from layerkit.snapshot.driver import Stack
+from layerkit.snapshot.overlay import OverlayDriver
 from layerkit.tree import empty
 
 pytestmark = pytest.mark.root
@@ -42,14 +44,16 @@ class Unpacked:
             self.trees.append(merge.apply(self.trees[-1], entries, number))
         named = (digest.DiffID(digest.of_bytes(b"%d" % number)) for number in range(len(tars)))
         self._chains = digest.chain_ids(named)
-        self._views = OverlayViews(folder / "trees", folder / "scratch", _remove)
+        self._views = OverlayDriver(folder / "trees", folder / "scratch", _remove)
 
     def flat(self):
         """What a plain directory with all of it looks like."""
         descriptors = [os.open(path, os.O_RDONLY) for path in self._tars]
         root = os.open(self.folder / "rootfs", os.O_RDONLY | os.O_DIRECTORY)
         try:
-            skipped = disk.write(root, delta.flat(self.trees[-1]), descriptors.__getitem__)
+            skipped = disk.write(
+                root, delta.flat(self.trees[-1]), fill.from_tars(descriptors.__getitem__)
+            )
         finally:
             for descriptor in (root, *descriptors):
                 os.close(descriptor)
@@ -64,7 +68,8 @@ class Unpacked:
     @contextmanager
     def mounted(self):
         """The view, mounted; an empty directory goes below, for one alone is no overlay."""
-        lowers = self._views.prepare(self._chains, lambda: self.trees[1:], self._tars)
+        stack = Stack(tuple(self._chains), tuple(self._tars), lambda: self.trees[1:])
+        lowers = self._views.prepare(stack, ignore).lowers
         overlay = OverlayMount((*lowers, self.folder / "empty"))
         mount_overlay(overlay, self.folder / "view")
         try:

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from support.homes import layered
 from support.listing import merged, scan_of
 from support.tars import archive, directory, file, oci_layout, symlink
 from support.trees import differences, scan
 
-from layerkit.ops import views
 from layerkit.ops.home import Home
 from layerkit.ops.images import find_image
 from layerkit.store.files import sync_directory
@@ -66,7 +66,7 @@ def test_a_view_that_has_its_name_is_whole_after_a_power_loss(disk, cli, tmp_pat
         assert cli("load", "-q", "-i", tmp_path / "layout").code == 0
         with Home(before / "state") as home:
             image = find_image(home, "layout:test")
-            lowers = views.lowers(home, image)
+            lowers = layered(home, image).lowers
         sync_directory(before / "state/trees")  # the name is on the disk: any later commit does so
         shutil.copy(disk, tmp_path / "crashed")
         place = lowers[-1].relative_to(before)

@@ -24,7 +24,7 @@ from support.trees import differences, scan
 from layerkit import linux
 from layerkit.errors import ArchiveError
 from layerkit.layer import merge
-from layerkit.snapshot import delta, disk
+from layerkit.snapshot import delta, disk, fill
 from layerkit.tree import empty
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Kernel:
         folder.mkdir()
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            assert not disk.write(root, change, lambda _: self._tar)
+            assert not disk.write(root, change, fill.from_tars(lambda _: self._tar))
         finally:
             os.close(root)
         return folder

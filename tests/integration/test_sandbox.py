@@ -17,6 +17,7 @@ import pytest
 from support import boxes
 
 from layerkit import linux
+from layerkit import mounting as overlay
 from layerkit.errors import (
     CommandNotFoundError,
     NotExecutableError,
@@ -25,7 +26,6 @@ from layerkit.errors import (
 )
 from layerkit.mount import BindMount, OverlayMount
 from layerkit.oci import RuntimeConfig
-from layerkit.sandbox import overlay
 from layerkit.sandbox.process import ExitStatus, Stdio, run
 
 pytestmark = [

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 from support import tars
+from support.homes import layered
 from support.listing import content, entries_of
 from support.lookers import make_container
 
-from layerkit.ops import views
 from layerkit.ops.home import Home
 from layerkit.ops.images import find_image
 
@@ -81,7 +81,7 @@ def test_unpack_keeps_holes(image, cli, tmp_path):
 def test_a_view_keeps_holes(image, state_root):
     """What a container has below it is as sparse as the image."""
     with Home(state_root) as home:
-        *_, lowest = views.lowers(home, find_image(home, "layout:test"))
+        *_, lowest = layered(home, find_image(home, "layout:test")).lowers
 
     assert_same(lowest / "sparse", image)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import images, overlays
+from support.homes import layered
 from support.listing import merged, scan_of
 from support.lookers import make_container
 from support.processes import outcome
@@ -18,7 +19,6 @@ from support.tars import archive, directory, file, hardlink, oci_layout, pax, sy
 from support.trees import differences, scan
 
 from layerkit import linux
-from layerkit.ops import views
 from layerkit.ops.home import Home
 from layerkit.ops.images import find_image
 from layerkit.store.files import remove_tree
@@ -81,7 +81,7 @@ def unpack(cli, load, tmp_path):
 def view(state_root, tmp_path) -> Iterator[Path]:
     """The image as a container of it sees it, without layerkit's own layer."""
     with Home(state_root) as home:
-        lowers = views.lowers(home, find_image(home, "layout:test"))
+        lowers = layered(home, find_image(home, "layout:test")).lowers
     with overlays.mounted(lowers[1:], tmp_path / "view") as mounted:
         yield mounted
 

@@ -9,8 +9,9 @@ from layerkit import platforms
 from layerkit.ops import containers, views
 from layerkit.ops.containers import ContainerConfig
 from layerkit.ops.load import load
+from layerkit.snapshot.layered import LayeredView
 from support import tars
-from support.overlays import mounted
+from support.overlays import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,5 +63,13 @@ def root_of(
 ) -> Iterator[Path]:
     """The container's root, mounted at `place` while the block runs."""
     folder = containers.folder_of(home, container)
-    with mounted(views.lowers(home, image), place, folder) as root:
+    driver = home.driver(containers.read_config(home, container).driver)
+    with shown(views.of_image(home, image, driver).root(folder), place) as root:
         yield root
+
+
+def layered(home: Home, image: ImageRecord) -> LayeredView:
+    """The image's view by the overlay driver."""
+    view = views.of_image(home, image, home.driver("overlay"))
+    assert isinstance(view, LayeredView)
+    return view

@@ -69,4 +69,4 @@ def make_container(root: Path, image: str, name: str) -> Path:
             config=config,
             texts={},
         )
-        return containers.upper_of(home, record)
+        return containers.written(home, record)

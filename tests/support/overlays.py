@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from layerkit import linux
-from layerkit.mount import OverlayMount
-from layerkit.sandbox.overlay import mount_overlay
+from layerkit.mount import FolderMount, OverlayMount
+from layerkit.mounting import mount_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from layerkit.mount import RootMount
 
 
 @contextmanager
@@ -24,9 +27,20 @@ def mounted(lowers: Sequence[Path], target: Path, container: Path | None = None)
         yield lowers[0]
         return
     upper, work = (container / "upper", container / "work") if container else (None, None)
+    with shown(OverlayMount(tuple(lowers), upper, work), target):
+        yield target
+
+
+@contextmanager
+def shown(root: RootMount, target: Path) -> Iterator[Path]:
+    """Any root on `target`."""
+    if isinstance(root, FolderMount):
+        yield root.folder
+        return
     target.mkdir(exist_ok=True)
-    mount_overlay(OverlayMount(tuple(lowers), upper, work), target)
+    mount_root(root, target)
     try:
         yield target
     finally:
-        linux.umount2(str(target), linux.MNT_DETACH)
+        while os.path.ismount(target):  # an EROFS lower lies below its overlay
+            linux.umount2(str(target), linux.MNT_DETACH)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from layerkit import linux
 from layerkit.cli import main
 from layerkit.mount import OverlayMount
+from layerkit.mounting import mount_overlay
 from layerkit.ops import load, unpack  # noqa: F401  later, the user may not be able to read them
-from layerkit.sandbox.overlay import mount_overlay
 from support.processes import outcome
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from support import homes, stores, tars
+from support.homes import layered
 
 from layerkit.errors import ConflictError, NotFoundError
 from layerkit.ops import views
@@ -101,7 +102,7 @@ def test_what_others_share_stays(home, image, tmp_path):
     """Layers, views and blobs of another image are still there, and it still works."""
     other = homes.load_layers(home, tmp_path / "other", [BASE], name="other:1")
     for each in (image, other):
-        views.lowers(home, each)
+        layered(home, each)
 
     remove_image(home, "app:1")
 
@@ -142,7 +143,7 @@ def test_force_takes_the_name_of_an_image_in_use(home, image, container):
         f"Untagged: app@{image.manifest}",
     ]
     assert names(home) == []
-    assert views.lowers(home, image)
+    assert layered(home, image).lowers
 
     remove_container(home, find_container(home, "box"))
     assert remove_image(home, image.config.hex) == [f"Deleted: {image.config}"]

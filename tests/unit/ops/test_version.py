@@ -3,10 +3,12 @@
 import json
 import os
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from layerkit.ops import version
+from layerkit.snapshot import kernel
 
 KERNEL = os.uname().release
 
@@ -16,13 +18,13 @@ def machine(tmp_path):
     """Makes a /proc and a /lib/modules; gives what the driver says there."""
 
     def look(filesystems="nodev\toverlay\n", modules="", capabilities="000001ffffffffff"):
-        proc, kernel = tmp_path / "proc", tmp_path / "modules" / KERNEL
+        proc, release = tmp_path / "proc", tmp_path / "modules" / KERNEL
         (proc / "self").mkdir(parents=True)
-        kernel.mkdir(parents=True)
+        release.mkdir(parents=True)
         (proc / "filesystems").write_text(filesystems)
         (proc / "self/status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
-        (kernel / "modules.dep").write_text(modules)
-        return version.overlay_obstacle(proc, tmp_path / "modules")
+        (release / "modules.dep").write_text(modules)
+        return kernel.obstacle("overlay", proc, tmp_path / "modules")
 
     return look
 
@@ -45,7 +47,7 @@ def test_overlay_says_why_it_does_not_work(machine, facts, obstacle):
 
 def test_nothing_to_read_is_no_crash(tmp_path):
     """Without /proc nothing works, and nothing breaks."""
-    assert version.overlay_obstacle(tmp_path, tmp_path) == "the kernel has no overlay file system"
+    assert kernel.obstacle("overlay", tmp_path, tmp_path) == "the kernel has no overlay file system"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_the_build_is_what_pip_noted(monkeypatch, text, wanted):
 
 def test_the_facts_are_json():
     """All facts of this machine can be printed as JSON."""
-    facts = version.version()
+    facts = version.version(Path("/nowhere"))
 
     assert json.loads(json.dumps(facts)) == facts
     assert facts["KernelVersion"] == KERNEL

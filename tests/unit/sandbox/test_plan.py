@@ -134,7 +134,7 @@ def test_an_option_changes_its_own_steps_only(change, gone, new):
 @pytest.mark.parametrize(
     ("first", "then"),
     [
-        (steps.IsolateMounts, steps.MountOverlay),
+        (steps.IsolateMounts, steps.MountRoot),
         (steps.HoldBind, steps.PivotRoot),
         (steps.PivotRoot, steps.MountFs),
         (steps.MountFs, steps.DetachOldRoot),

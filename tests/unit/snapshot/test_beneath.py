@@ -16,7 +16,7 @@ from support.tars import archive, directory, file, hardlink, symlink
 from support.trees import differences, scan
 
 from layerkit.errors import StoreError
-from layerkit.snapshot import beneath, delta, disk, upper
+from layerkit.snapshot import beneath, delta, disk, fill, upper
 from layerkit.store.files import remove_tree
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
@@ -209,7 +209,7 @@ def write(folder, tar, **options):
     os.pwrite(source, tar, 0)
     root = os.open(folder, FOLDER)
     try:
-        disk.write(root, delta.flat(merged([tar])), lambda _: source, **options)
+        disk.write(root, delta.flat(merged([tar])), fill.from_tars(lambda _: source), **options)
     finally:
         os.close(root)
         os.close(source)

@@ -27,7 +27,7 @@ from support.trees import differences, scan
 
 from layerkit.errors import IntegrityError, StoreError, StoreFullError
 from layerkit.layer import merge
-from layerkit.snapshot import delta, disk
+from layerkit.snapshot import delta, disk, fill
 from layerkit.store.files import remove_tree
 from layerkit.tree import Entry, Kind, empty
 
@@ -52,7 +52,7 @@ def write_tree(folder, tree, *tars):
         for descriptor, tar in zip(descriptors, tars, strict=True):
             os.pwrite(descriptor, tar, 0)
         with opened(folder) as root:
-            return disk.write(root, delta.flat(tree), descriptors.__getitem__)
+            return disk.write(root, delta.flat(tree), fill.from_tars(descriptors.__getitem__))
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -239,7 +239,7 @@ def test_a_delta_for_overlayfs_has_whiteouts(tmp_path):
     tree = merge.apply(lower, [Entry(b"d/a", Kind.WHITEOUT), Entry(b"b", Kind.WHITEOUT)], 1)
 
     with opened(tmp_path / "root") as root:
-        disk.write(root, delta.between(lower, tree), [].__getitem__)
+        disk.write(root, delta.between(lower, tree), fill.from_tars([].__getitem__))
 
     found = scan(tmp_path / "root")
     assert set(found) == {b"", b"b", b"d", b"d/a"}
@@ -323,7 +323,7 @@ def test_a_folder_swapped_for_a_symlink_is_not_entered(tmp_path, at):
     os.pwrite(source, tar, 0)
 
     with opened(tmp_path / "root") as root, pytest.raises(StoreError, match="cannot write"):
-        disk.write(root, meddled, lambda _: source)
+        disk.write(root, meddled, fill.from_tars(lambda _: source))
 
     os.close(source)
     assert differences(before, scan(tmp_path / "victim")) == []

@@ -18,9 +18,12 @@ from layerkit import digest as digests
 from layerkit import linux
 from layerkit.digest import DiffID
 from layerkit.errors import IntegrityError, StoreError, StoreFullError
+from layerkit.events import ignore
 from layerkit.layer import merge
 from layerkit.snapshot import disk
-from layerkit.snapshot.overlay import OverlayViews, open_all
+from layerkit.snapshot.driver import Stack
+from layerkit.snapshot.folders import open_all
+from layerkit.snapshot.overlay import OverlayDriver
 from layerkit.store.files import remove_tree
 from layerkit.tree import Entry, Kind, empty
 
@@ -40,7 +43,7 @@ class Views:
             folder.mkdir(parents=True)
         self.layers = layers
         self.asked = 0
-        self.driver = OverlayViews(
+        self.driver = OverlayDriver(
             self.trees, self.scratch, partial(remove_tree, scratch=self.scratch)
         )
         self.paths = [self.tars / str(number) for number in range(len(layers))]
@@ -55,7 +58,8 @@ class Views:
 
     def prepare(self, count=None):
         """The lowers of the first `count` layers, or of all."""
-        return self.driver.prepare(self.chains[:count], self.stack, self.paths)
+        stack = Stack(tuple(self.chains[:count]), tuple(self.paths), self.stack)
+        return self.driver.prepare(stack, ignore).lowers
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-r"""Overlay mounts: fields become options here, in the one way that is safe for foreign layers.
+r"""Mounts: fields become options here, in the one way that is safe for foreign layers.
 
-The folders are named to the kernel as numbers in /proc/self/fd. So there is nothing to escape
+The folders of an overlay are named to the kernel as numbers in /proc/self/fd. So there is nothing to escape
 (`:`, `,`, `\\`), 255 bytes an option are enough for any path, 4095 bytes for all of them, and
 nobody can swap a folder between the look-up and the mount.
 """
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerkit import linux
+from layerkit.mount import ErofsMount, FolderMount, OverlayMount
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from layerkit.mount import OverlayMount
+    from layerkit.mount import RootMount
 
 # A layer's own redirect and metacopy attributes must never be followed: they name any file of the
 # layers below. The rest is what overlayfs.rst calls safe for layers that are shared.
@@ -40,15 +41,67 @@ class _Folders:
     target: str
 
 
-def mount_overlay(overlay: OverlayMount, target: Path) -> None:
-    """Mount `overlay` on the folder `target`, which may be one of its own. Raises `OSError`.
+def mount_root(root: RootMount, target: Path) -> None:
+    """Mount `root` on the folder `target`, which may be one of its own. Raises `OSError`.
 
     Device files in it cannot be opened: those of an image may be any disk of the host.
     """
+    match root:
+        case OverlayMount():
+            mount_overlay(root, target)
+        case ErofsMount():
+            mount_erofs(root, target)
+        case FolderMount():
+            mount_folder(root.folder, target)
+
+
+def mount_folder(folder: Path, target: Path) -> None:
+    """Show `folder` on `target`; what is mounted in it does not show."""
+    tree = linux.open_tree(linux.AT_FDCWD, os.fspath(folder))
+    try:
+        linux.mount_setattr(tree, linux.MOUNT_ATTR_NODEV, propagation=linux.MS_PRIVATE)
+        _attach(tree, target)
+    finally:
+        os.close(tree)
+
+
+def mount_erofs(root: ErofsMount, target: Path) -> None:
+    """Show an EROFS image on `target`; its files are read as files (Linux 6.12)."""
     with contextlib.ExitStack() as stack:
 
-        def opened(path: Path) -> str:
-            folder = os.open(path, os.O_PATH | os.O_DIRECTORY)
+        def named(path: Path) -> str:
+            file = os.open(path, os.O_RDONLY)
+            stack.callback(os.close, file)
+            return f"/proc/self/fd/{file}"
+
+        context = linux.fsopen("erofs")
+        stack.callback(os.close, context)
+        linux.fsconfig(context, "source", named(root.image))
+        for device in root.devices:
+            linux.fsconfig(context, "device", named(device))
+        linux.fsconfig(context, "ro")
+        tree = linux.fscreate(context, linux.MOUNT_ATTR_NODEV)
+        stack.callback(os.close, tree)
+        _attach(tree, target)
+
+
+def _attach(tree: int, target: Path) -> None:
+    folder = os.open(target, os.O_PATH | os.O_DIRECTORY)
+    try:
+        linux.move_mount(tree, folder)
+    finally:
+        os.close(folder)
+
+
+def mount_overlay(overlay: OverlayMount, target: Path) -> None:
+    """As `mount_root`, of an overlay; an EROFS lower is mounted on `target` first, below it."""
+    with contextlib.ExitStack() as stack:
+
+        def opened(lower: Path | ErofsMount) -> str:
+            if isinstance(lower, ErofsMount):
+                mount_erofs(lower, target)
+                lower = target
+            folder = os.open(lower, os.O_PATH | os.O_DIRECTORY)
             stack.callback(os.close, folder)
             return str(folder)
 

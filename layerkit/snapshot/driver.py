@@ -1,0 +1,68 @@
+"""What a snapshot driver is: it makes images mountable, and folders to which containers write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from layerkit.digest import ChainID
+    from layerkit.events import Observer
+    from layerkit.mount import RootMount
+    from layerkit.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Layers as a driver needs them, lowest first.
+
+    `chains` are the names of the trees up to each layer, `tars` the files with their content (one
+    that has none may be missing at the end). `trees` gives the tree after each layer; it is only
+    called when something has to be made.
+    """
+
+    chains: tuple[ChainID, ...]
+    tars: tuple[Path, ...]
+    trees: Callable[[], Sequence[Tree]]
+
+
+class View(Protocol):
+    """One stack of layers, ready to be mounted. Methods raise `StoreError`."""
+
+    def look(self) -> RootMount:
+        """What shows it; to be mounted read-only."""
+
+    def begin(self, layer: Path) -> None:
+        """Make the folder `layer`, to which a new container is going to write."""
+
+    def root(
+        self, layer: Path, frozen: Sequence[Path] = (), *, volatile: bool = False
+    ) -> RootMount:
+        """What shows the view as changed by the `frozen` layers, oldest first, and by `layer`."""
+
+
+class Driver(Protocol):
+    """One way to make views.
+
+    With `is_layered`, a container's folder holds only what it changed, beside its image (as
+    `snapshot.upper` reads it); else everything.
+    """
+
+    name: str
+    is_layered: bool
+
+    def obstacle(self) -> str:
+        """Why it does not work here, "" if it does."""
+
+    def prepare(self, stack: Stack, observe: Observer) -> View:
+        """The view of the layers, made now where it is missing.
+
+        `observe` is told in one warning what the file system does not keep of what is written.
+        Raises `StoreError`, `StoreFullError`, `IntegrityError`.
+        """
+
+    def remove(self, chain: ChainID) -> None:
+        """Remove what was made for the stack of this name, if anything was; raises `StoreError`."""

@@ -1,0 +1,98 @@
+"""Directories made from trees: built beside, synced, and then named at once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from layerkit import linux
+from layerkit.errors import StoreError, StoreFullError
+from layerkit.snapshot import disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from layerkit.snapshot.delta import Delta
+    from layerkit.snapshot.fill import Fill
+    from layerkit.snapshot.skipped import Skipped
+
+
+class Folders:
+    """Directories `<name>/fs` below `place`, built in `scratch`.
+
+    `remove` removes a directory with all in it, if it is there.
+    """
+
+    def __init__(self, place: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
+        self._place = place
+        self._scratch = scratch
+        self._remove = remove
+
+    def path(self, name: str) -> Path:
+        """Where the directory of this name is, or will be."""
+        return self._place / name / "fs"
+
+    def make(self, name: str, delta: Delta, fill: Fill) -> Skipped:
+        """Write the directory of this name; whoever is second finds it there and drops its own.
+
+        Raises `StoreError`, `StoreFullError`, and what `disk.write` raises.
+        """
+        beside = self._scratch / f"tree-{secrets.token_hex(8)}"
+        try:
+            with guarded("write"):
+                (beside / "fs").mkdir(parents=True)
+                with opened(beside / "fs", os.O_DIRECTORY) as root:
+                    skipped = disk.write(root, delta, fill)
+                    linux.syncfs(root)  # the name must not outlive the content
+                _name(beside, self._place / name)
+            return skipped
+        finally:
+            with contextlib.suppress(OSError):
+                self._remove(beside)
+
+    def remove(self, name: str) -> None:
+        """Remove the directory of this name if it is here; raises `StoreError`."""
+        with guarded("remove"):
+            self._remove(self._place / name)
+
+
+def _name(beside: Path, target: Path) -> None:
+    try:
+        os.rename(beside, target)
+    except OSError as error:
+        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise
+
+
+@contextlib.contextmanager
+def open_all(paths: Sequence[Path]) -> Iterator[list[int]]:
+    """The descriptors of files, closed again at the end; raises `StoreError`."""
+    with contextlib.ExitStack() as stack:
+        with guarded("read"):
+            descriptors = [stack.enter_context(opened(path)) for path in paths]
+        yield descriptors
+
+
+@contextlib.contextmanager
+def opened(path: Path, flags: int = 0) -> Iterator[int]:
+    """The descriptor of a file, or with `O_DIRECTORY` of a directory; raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Turn an `OSError` inside into a `StoreError` that says `cannot WHAT PATH: reason`."""
+    try:
+        yield
+    except OSError as error:
+        kind = StoreFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreError
+        reason = os.strerror(error.errno or 0).lower()
+        raise kind(f"cannot {what} {error.filename}: {reason}") from error

@@ -1,0 +1,59 @@
+"""Containers that write to an overlay: what they changed lies beside the image, nothing else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from layerkit.mount import ErofsMount, FolderMount, OverlayMount
+from layerkit.snapshot import disk
+from layerkit.snapshot.delta import Delta
+from layerkit.snapshot.folders import guarded, opened
+from layerkit.tree import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from layerkit.mount import RootMount
+    from layerkit.tree import Entry
+
+UPPER = "upper"
+"""The name of the directory with what a container changed, in its folder."""
+WORK = "work"
+
+
+@dataclass(frozen=True, slots=True)
+class LayeredView:
+    """Read-only `lowers`, top first; `top` gives owner, mode, times and xattrs of their root."""
+
+    lowers: tuple[Path | ErofsMount, ...]
+    top: Callable[[], Entry]
+
+    def look(self) -> RootMount:
+        """What shows it; the kernel makes no overlay of a single lower."""
+        first, *others = self.lowers
+        if others:
+            return OverlayMount(self.lowers)
+        return first if isinstance(first, ErofsMount) else FolderMount(first)
+
+    def begin(self, layer: Path) -> None:
+        """Make `upper`, whose root is the image's, and `work`."""
+        with guarded("make container"):
+            (layer / WORK).mkdir(mode=0o700)
+            (layer / UPPER).mkdir(mode=0o700)
+            with opened(layer / UPPER, os.O_DIRECTORY) as root:
+                disk.write(root, Delta({b"": Node(self.top(), -1, {})}), _nothing)
+
+    def root(
+        self, layer: Path, frozen: Sequence[Path] = (), *, volatile: bool = False
+    ) -> RootMount:
+        """An overlay; a frozen layer is a lower above those of the image."""
+        above = tuple(each / UPPER for each in reversed(frozen))
+        lowers = (*above, *self.lowers)
+        return OverlayMount(lowers, layer / UPPER, layer / WORK, volatile=volatile)
+
+
+def _nothing(path: bytes, _node: Node, _file: int) -> None:
+    raise AssertionError(path)
