@@ -41,10 +41,11 @@ class _Folders:
     target: str
 
 
-def mount_root(root: RootMount, target: Path) -> None:
+def mount_root(root: RootMount, target: Path, *, readonly: bool = False) -> None:
     """Mount `root` on the folder `target`, which may be one of its own. Raises `OSError`.
 
-    Device files in it cannot be opened: those of an image may be any disk of the host.
+    Device files in it cannot be opened: those of an image may be any disk of the host. What shows
+    an image needs no `readonly`, unless it is a folder.
     """
     match root:
         case OverlayMount():
@@ -52,14 +53,15 @@ def mount_root(root: RootMount, target: Path) -> None:
         case ErofsMount():
             mount_erofs(root, target)
         case FolderMount():
-            mount_folder(root.folder, target)
+            mount_folder(root.folder, target, readonly=readonly)
 
 
-def mount_folder(folder: Path, target: Path) -> None:
+def mount_folder(folder: Path, target: Path, *, readonly: bool = False) -> None:
     """Show `folder` on `target`; what is mounted in it does not show."""
+    attributes = linux.MOUNT_ATTR_NODEV | (linux.MOUNT_ATTR_RDONLY if readonly else 0)
     tree = linux.open_tree(linux.AT_FDCWD, os.fspath(folder))
     try:
-        linux.mount_setattr(tree, linux.MOUNT_ATTR_NODEV, propagation=linux.MS_PRIVATE)
+        linux.mount_setattr(tree, attributes, propagation=linux.MS_PRIVATE)
         _attach(tree, target)
     finally:
         os.close(tree)

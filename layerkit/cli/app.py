@@ -42,6 +42,8 @@ COMMANDS = {
     "export": "Write the root file system of a container as a tar",
     "serve": "Serve the images here as a read-only registry",
     "run": "Create and run a new container from an image",
+    "mount": "Mount the root of images and containers on the host",
+    "umount": "Unmount images and containers",
     "diff": "Show what a container changed in its file system",
     "version": "Show the versions of layerkit and of what it runs on",
     "completion": "Print the script that completes layerkit's commands in a shell",

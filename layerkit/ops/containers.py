@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit.errors import ConflictError, NotFoundError, UsageError
 from layerkit.mount import BindMount
-from layerkit.ops import views
+from layerkit.ops import mountpoints, views
 from layerkit.snapshot.copied import ROOT
 from layerkit.snapshot.layered import UPPER
 from layerkit.store import files
@@ -188,6 +188,7 @@ def remove_container(home: Home, container: ContainerRecord) -> None:
     """Remove a container that does not run; raises `ConflictError` when it does."""
     if state(home, container).status == "running":
         raise ConflictError(f"cannot remove container {container.name}: it is running")
+    mountpoints.release(mountpoints.place(home, container.id), container.name)
     home.store.database.delete_container(container.id)
     with files.guarded("remove container"):
         files.remove_tree(folder_of(home, container), home.store.scratch)

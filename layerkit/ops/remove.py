@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import reference as references
 from layerkit.errors import ConflictError
-from layerkit.ops import views
+from layerkit.ops import mountpoints, views
 from layerkit.ops.images import find_named
 
 if TYPE_CHECKING:
@@ -39,6 +39,13 @@ def remove_image(home: Home, text: str, *, force: bool = False) -> list[str]:
             f"cannot remove image {text}: container {used[0].id[:12]} was made from it",
             hint="remove the container first",
         )
+    mounted = {path.name: path for path in mountpoints.mounted(home)}
+    for each in images:
+        if last and each.manifest.hex in mounted:
+            raise ConflictError(
+                f"cannot remove image {text}: it is mounted on {mounted[each.manifest.hex]}",
+                hint=f"layerkit umount {text}",
+            )
     busy = {box.manifest for box in used}
     gone = [each for each in images if last and each.manifest not in busy]
     home.store.remove_names([record.name for record in going], gone)

@@ -50,6 +50,14 @@ def of_image(home: Home, image: ImageRecord, driver: Driver, observe: Observer =
     return driver.prepare(Stack(tuple(chains(image)), tars, trees), observe)
 
 
+def of_layers(home: Home, image: ImageRecord, driver: Driver, observe: Observer = ignore) -> View:
+    """As `of_image`, without layerkit's own layer: the image as it is."""
+    diff_ids = [layer.diff_id for layer in image.layers]
+    tars = tuple(home.store.layers.tar(diff_id) for diff_id in diff_ids)
+    below = tuple(digests.chain_ids(diff_ids))
+    return driver.prepare(Stack(below, tars, lambda: layers.stack(home.store, diff_ids)), observe)
+
+
 def remove(home: Home, chain: ChainID) -> None:
     """Remove what any driver made for the layers of this name; raises `StoreError`."""
     for driver in home.drivers.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layerkit import platforms
@@ -43,7 +44,12 @@ def load_layers(
 
 
 def create(
-    home: Home, image: ImageRecord, *, name: str | None = None, image_name: str = "app:1"
+    home: Home,
+    image: ImageRecord,
+    *,
+    name: str | None = None,
+    image_name: str = "app:1",
+    driver: str = "overlay",
 ) -> ContainerRecord:
     """A container of an image, made as `run` makes it."""
     return containers.create(
@@ -52,7 +58,7 @@ def create(
         container_id=containers.new_id(),
         name=name,
         image_name=image_name,
-        config=CONFIG,
+        config=replace(CONFIG, driver=driver),
         texts=TEXTS,
     )
 
