@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from layerkit import linux
-from layerkit.mount import FolderMount, OverlayMount
+from layerkit.mount import OverlayMount
 from layerkit.mounting import mount_root
 
 if TYPE_CHECKING:
@@ -32,15 +32,13 @@ def mounted(lowers: Sequence[Path], target: Path, container: Path | None = None)
 
 
 @contextmanager
-def shown(root: RootMount, target: Path) -> Iterator[Path]:
+def shown(root: RootMount, target: Path, *, readonly: bool = False) -> Iterator[Path]:
     """Any root on `target`."""
-    if isinstance(root, FolderMount):
-        yield root.folder
-        return
     target.mkdir(exist_ok=True)
-    mount_root(root, target)
+    mount_root(root, target, readonly=readonly)
     try:
         yield target
     finally:
-        while os.path.ismount(target):  # an EROFS lower lies below its overlay
-            linux.umount2(str(target), linux.MNT_DETACH)
+        with contextlib.suppress(OSError):  # EINVAL: nothing is mounted there any more
+            while True:  # an EROFS lower lies below its overlay
+                linux.umount2(str(target), linux.MNT_DETACH)

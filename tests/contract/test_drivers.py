@@ -1,0 +1,300 @@
+"""What every snapshot driver promises: the tree of the layers below, changes kept to their container."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support import layer_cases, overlays, random_stacks
+from support.listing import merged, scan_of, wanted
+from support.stacks import CONTENT
+from support.tars import archive, character, directory, file, hardlink, symlink, whiteout
+from support.trees import differences, scan
+
+from layerkit import digest as digests
+from layerkit.errors import IntegrityError
+from layerkit.layer import archive as archives
+from layerkit.layer import merge
+from layerkit.ops.drivers import drivers_of
+from layerkit.snapshot import upper
+from layerkit.snapshot.driver import Stack
+from layerkit.tree import Node, empty
+
+pytestmark = pytest.mark.root
+
+DRIVERS = tuple(drivers_of(Path("/nowhere")))
+STACKS = 100
+STACKS_LONG = 5_000
+
+BASE = archive(
+    directory("./", mode=0o711, uid=5, gid=6, pax={"SCHILY.xattr.user.root": "x"}),
+    directory("d"),
+    file("d/a", b"a" * 700),
+    file("d/b", b"b"),
+    hardlink("d/c", "d/b"),
+    symlink("s", "d"),
+    file("owned", b"o", uid=7, gid=8, mode=0o4750, mtime=5),
+)
+ABOVE = archive(whiteout("d/a"), file("d/new", b"n" * 5000), directory("e", mode=0o700))
+
+
+def entries_of(tar):
+    """The entries of a layer tar."""
+    return list(archives.read(lambda at, size: tar[at : at + size], lambda _warning: None))
+
+
+class Bench:
+    """One driver in a state directory of its own, and what containers wrote."""
+
+    def __init__(self, name, folder, space="state"):
+        self.folder = folder
+        root = folder / space
+        for part in ("ingest", "trees", "views", "tars", "containers"):
+            (root / part).mkdir(parents=True)
+        self.root = root
+        self.driver = drivers_of(root)[name]
+        self.asked = 0
+
+    def stack(self, tars):
+        """The layers of these tars."""
+        paths = []
+        for number, tar in enumerate(tars):
+            paths.append(self.root / f"tars/{digests.of_bytes(tar).hex}")
+            paths[number].write_bytes(tar)
+        return self.stack_of(map(entries_of, tars), paths, [digests.of_bytes(tar) for tar in tars])
+
+    def stack_of(self, layers, paths, diff_ids):
+        """The layers with these entries and content."""
+        layers = list(layers)
+
+        def trees():
+            self.asked += 1
+            found = [empty()]
+            for number, entries in enumerate(layers):
+                found.append(merge.apply(found[-1], entries, number))
+            return found[1:]
+
+        chains = digests.chain_ids(map(digests.DiffID, diff_ids))
+        return Stack(tuple(chains), tuple(paths), trees)
+
+    def view(self, *tars):
+        """The view of these layers."""
+        return self.driver.prepare(self.stack(tars), lambda _event: None)
+
+    def shown(self, root):
+        """The root, mounted while a block runs."""
+        return overlays.shown(root, self.folder / "shown")
+
+    def container(self, view, name="box"):
+        """The folder of a new container."""
+        folder = self.root / "containers" / name
+        folder.mkdir()
+        view.begin(folder)
+        return folder
+
+    def tree(self, container, tars):
+        """The tree of a container, as it is read back without mounting it."""
+        if not self.driver.is_layered:
+            folder = container / "root"
+            tree = merge.apply(empty(), upper.read(folder), len(tars))
+            return Node(upper.read_root(folder), len(tars), tree.children)
+        return merge.apply(merged(tars), upper.read(container / "upper"), len(tars))
+
+
+@pytest.fixture(params=DRIVERS)
+def bench(request, tmp_path):
+    """Every driver that works here; the others say why they do not."""
+    made = Bench(request.param, tmp_path)
+    if obstacle := made.driver.obstacle():
+        pytest.skip(f"{request.param}: {obstacle}")
+    return made
+
+
+@pytest.mark.parametrize(
+    "case", layer_cases.params([case for case in layer_cases.TREES if case.layers])
+)
+def test_the_tree_of_the_layers_is_shown(bench, case):
+    """INV-1, SN-17: down to the last attribute, for every rule of layers."""
+    with bench.shown(bench.view(*case.layers).look()) as place:
+        assert differences(wanted(case.tree), scan(place)) == []
+
+
+def test_random_stacks_are_shown_as_the_merge_has_them(bench, request):
+    """INV-1: whatever the layers hold."""
+    count = STACKS_LONG if request.config.getoption("--long") else STACKS
+    content = bench.root / "tars/content"
+    content.write_bytes(CONTENT)
+    for number in range(count):
+        layers = random_stacks.stack(number)
+        stack = sound(bench, number, layers, content)
+        if stack is None:
+            continue
+        tree = stack.trees()[-1]
+        view = bench.driver.prepare(stack, lambda _event: None)
+        with bench.shown(view.look()) as place:
+            found = differences(scan_of(tree, [CONTENT] * len(layers)), scan(place))
+            assert found == [], f"stack {number}"
+        for chain in stack.chains:
+            bench.driver.remove(chain)
+
+
+def sound(bench, number, layers, content):
+    """The stack of random layers, None of some that no image can have."""
+    diff_ids = [digests.of_bytes(b"%d %d" % (number, layer)) for layer in range(len(layers))]
+    stack = bench.stack_of(layers, [content] * len(layers), diff_ids)
+    try:
+        stack.trees()
+    except IntegrityError:
+        return None
+    return stack
+
+
+def test_what_shows_an_image_cannot_be_written_to(bench):
+    """OV-22: not even where it is a plain folder."""
+    view = bench.view(BASE)
+    with (
+        overlays.shown(view.look(), bench.folder / "shown", readonly=True) as place,
+        pytest.raises(OSError, match="Read-only") as caught,
+    ):
+        (place / "new").write_text("x")
+    assert caught.value.errno == errno.EROFS
+
+
+def test_a_new_container_shows_the_view(bench):
+    """SN-01, SN-14: with owner, mode, times and xattrs of its root, too."""
+    view = bench.view(BASE, ABOVE)
+    layer = bench.container(view)
+
+    with bench.shown(view.root(layer)) as place:
+        assert differences(scan_of(merged([BASE, ABOVE]), [BASE, ABOVE]), scan(place)) == []
+
+
+def change(place):
+    """All kinds of changes."""
+    (place / "d/b").write_bytes(b"changed")
+    (place / "d/new").unlink()
+    os.chmod(place / "owned", 0o600)
+    os.chown(place / "s", 9, 9, follow_symlinks=False)
+    (place / "e/deep").mkdir()
+    (place / "e/deep/file").write_bytes(b"deep")
+    os.setxattr(place / "d", "user.k", b"v")
+    os.rename(place / "owned", place / "e/moved")
+    os.link(place / "e/moved", place / "linked")
+    os.mkfifo(place / "pipe")
+    (place / "link").symlink_to("e")
+
+
+def test_changes_are_the_containers_own(bench):
+    """SN-01: neither the view nor another container sees them, and a new mount of it does."""
+    view = bench.view(BASE, ABOVE)
+    untouched = scan_of(merged([BASE, ABOVE]), [BASE, ABOVE])
+    layer, other = bench.container(view), bench.container(view, "other")
+
+    with bench.shown(view.root(layer)) as place:
+        change(place)
+        changed = scan(place)
+
+    for root in (view.look(), view.root(other)):
+        with bench.shown(root) as place:
+            assert differences(untouched, scan(place)) == []
+    with bench.shown(view.root(layer)) as place:
+        assert differences(changed, scan(place)) == []
+
+
+def test_changes_are_read_back_as_they_were_shown(bench):
+    """SN-06: the tree that is read from the folder is the one that was seen through the mount."""
+    view = bench.view(BASE, ABOVE)
+    layer = bench.container(view)
+    with bench.shown(view.root(layer)) as place:
+        change(place)
+        names = sorted(os.fspath(path.relative_to(place)) for path in place.rglob("*"))
+
+    tree = bench.tree(layer, [BASE, ABOVE])
+
+    assert sorted(path.decode() for path, _ in paths(tree)) == names
+
+
+def paths(tree):
+    """All paths with their nodes."""
+    from layerkit.tree import walk  # noqa: PLC0415
+
+    return list(walk(tree))
+
+
+def test_a_view_is_made_once(bench):
+    """OV-01: nothing is read of the layers when it is here, also after the driver was made anew."""
+    bench.view(BASE, ABOVE)
+    asked = bench.asked
+    again = drivers_of(bench.root)[bench.driver.name]
+
+    stack = bench.stack((BASE, ABOVE))
+    again.prepare(stack, lambda _event: None)
+
+    assert bench.asked == asked
+
+
+def test_what_is_removed_is_made_again(bench):
+    """Nothing of it stays; removing what is not there is no error."""
+    stack = bench.stack((BASE, ABOVE))
+    bench.driver.prepare(stack, lambda _event: None)
+    for chain in (*stack.chains, *stack.chains):
+        bench.driver.remove(chain)
+    assert list((bench.root / "trees").iterdir()) == []
+    assert list((bench.root / "views").iterdir()) == []
+
+    with bench.shown(bench.driver.prepare(stack, lambda _event: None).look()) as place:
+        assert differences(scan_of(merged([BASE, ABOVE]), [BASE, ABOVE]), scan(place)) == []
+
+
+def test_several_make_a_view_at_once(bench):
+    """SN-13: all get it, and nothing is left over."""
+    count = 4
+    together = threading.Barrier(count)
+    stack = bench.stack((BASE, ABOVE))
+
+    def prepare(_number):
+        together.wait(30)
+        return bench.driver.prepare(stack, lambda _event: None)
+
+    with ThreadPoolExecutor(count) as pool:
+        views = list(pool.map(prepare, range(count)))
+
+    assert list((bench.root / "ingest").iterdir()) == []
+    with bench.shown(views[0].look()) as place:
+        assert differences(scan_of(merged([BASE, ABOVE]), [BASE, ABOVE]), scan(place)) == []
+
+
+@pytest.mark.parametrize("space", ["a b", "a:b", "a,b", "a\\b", "é" * 100, "x" * 255])
+def test_a_state_directory_may_have_any_name(request, tmp_path, bench, space):
+    """SN-19, OV-31: nothing in a path means something to the kernel's options."""
+    other = Bench(bench.driver.name, tmp_path, space)
+    view = other.view(BASE, ABOVE)
+    layer = other.container(view)
+
+    with other.shown(view.root(layer)) as place:
+        (place / "new").write_text("x")
+        assert (place / "owned").read_bytes() == b"o"
+
+
+def test_more_layers_than_the_kernel_stacks(bench):
+    """The limit that is promised is 500 layers, beside layerkit's own and snapshots."""
+    tars = [archive(file(f"f{number}", b"%d" % number)) for number in range(501)]
+    view = bench.view(*tars)
+    layer = bench.container(view)
+
+    with bench.shown(view.root(layer)) as place:
+        assert len(os.listdir(place)) == len(tars)
+        assert (place / "f0").read_bytes() == b"0"
+        (place / "f500").unlink()
+        assert len(os.listdir(place)) == len(tars) - 1
+
+
+def test_devices_are_inert(bench):
+    """SE-55: a device of an image is there, and cannot be opened."""
+    view = bench.view(archive(character("disk", 1, 3)))
+    with bench.shown(view.root(bench.container(view))) as place, pytest.raises(PermissionError):
+        (place / "disk").open("rb")
