@@ -19,7 +19,7 @@ from layerkit.ops.local import bring
 from layerkit.snapshot.overlay import open_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from layerkit.digest import BlobDigest, DiffID, Digest
     from layerkit.events import Observer
@@ -140,9 +140,10 @@ class _Loader:
         for name, entry in self._entries(index):
             reference = self._reference(name, stem, entry.digest)
             what = reference.familiar if reference else str(entry.digest)
-            manifest, config, open_layer = self._image(entry, what)
+            manifest, config, way = self._image(entry, what)
             self._require_blobs(manifest, what, entry.annotations)
-            image = self._install(manifest, config, open_layer, _names(reference), entry.digest)
+            names = _names(reference)
+            image = self._install(manifest, config, self._open, names, entry.digest, way)
             yield Loaded(kind, reference.familiar if reference else None, image.config)
 
     def _entries(self, index: Index) -> Iterator[tuple[str, Descriptor]]:
@@ -160,18 +161,23 @@ class _Loader:
             else:
                 yield from ((name, entry) for entry in group)
 
-    def _image(self, entry: Descriptor, what: str) -> tuple[Manifest, ImageConfig, Open]:
+    def _image(
+        self, entry: Descriptor, what: str
+    ) -> tuple[Manifest, ImageConfig, dict[BlobDigest, bytes]]:
         document = oci.parse_document(self._blob(entry), entry.media_type)
         if isinstance(document, oci.Index):
             # docker lists all platforms of an image, but saves only those it has.
             present = filter(self._has, document.manifests)
             document = replace(document, manifests=tuple(present) or document.manifests)
-        manifest = documents.choose(document, self._platform, self._blob, what)
+        manifest, way = documents.follow(entry.digest, document, self._platform, self._blob, what)
         config = documents.read_config(manifest, self._config)
         if self._explicit:
             platform, observe = self._platform, self._observe
             documents.check_platform(config, platform, what, explicit=True, observe=observe)
-        return manifest, config, lambda layer: self._source.chunks(_blob_name(layer))
+        return manifest, config, way
+
+    def _open(self, layer: Descriptor) -> Iterator[bytes]:
+        return self._source.chunks(_blob_name(layer))
 
     def _require_blobs(self, manifest: Manifest, what: str, annotations: dict[str, str]) -> None:
         """Refuse an image of which layers are neither in the layout nor here, before any comes."""
@@ -253,11 +259,12 @@ class _Loader:
         open_layer: Open,
         names: list[str],
         target: BlobDigest,
+        way: Mapping[BlobDigest, bytes] | None = None,
     ) -> ImageRecord:
         layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
         self._observe(Resolved(names[0] if names else str(target), target, layers))
         pairs = [(name, target) for name in names]
-        return bring(self._store, manifest, config, pairs, open_layer, self._observe)
+        return bring(self._store, manifest, config, pairs, open_layer, self._observe, way)
 
     def _reference(self, text: str, stem: str, digest: BlobDigest | None) -> Reference | None:
         """The name `text`, where a tag alone belongs to the repository `stem`; None if it is none.
