@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ def follow(
     `NotFoundError` when nothing fits, `DocumentError` for indexes nested too deep or an entry of no
     image kind.
     """
-    read = functools.cache(read)  # a manifest that was looked into is not asked for again
+    read = _once(read)
     way: dict[BlobDigest, bytes] = {}
     for _ in range(oci.INDEX_DEPTH):
         if isinstance(document, oci.Manifest):
@@ -56,6 +55,18 @@ def follow(
         digest = entry.digest
         document = oci.parse_document(read(entry), entry.media_type)
     raise DocumentError(f"index of {what} is nested more than {oci.INDEX_DEPTH} deep")
+
+
+def _once(read: Callable[[Descriptor], bytes]) -> Callable[[Descriptor], bytes]:
+    """As `read`, but a manifest that was looked into is not asked for again."""
+    known: dict[BlobDigest, bytes] = {}
+
+    def look(descriptor: Descriptor) -> bytes:
+        if descriptor.digest not in known:
+            known[descriptor.digest] = read(descriptor)
+        return known[descriptor.digest]
+
+    return look
 
 
 def _look_for(
