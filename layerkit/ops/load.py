@@ -19,7 +19,7 @@ from layerkit.ops.local import bring
 from layerkit.snapshot.overlay import open_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from layerkit.digest import BlobDigest, DiffID, Digest
     from layerkit.events import Observer
@@ -129,7 +129,7 @@ class _Loader:
                 raise
             self._warn(f"the OCI layout is broken ({error}): going on with its manifest.json")
         if has_other:
-            loaded.extend(self.docker_archive({each.id for each in loaded}))
+            loaded.extend(self.docker_archive(loaded))
         return loaded
 
     def _layout(self, kind: str, stem: str) -> Iterator[Loaded]:
@@ -204,8 +204,13 @@ class _Loader:
 
     # -- docker archive ---------------------------------------------------------------------------
 
-    def docker_archive(self, known: Collection[BlobDigest] = ()) -> Iterator[Loaded]:
-        """The images of `manifest.json`, but those whose ids are `known`."""
+    def docker_archive(self, before: Sequence[Loaded] = ()) -> Iterator[Loaded]:
+        """The images of `manifest.json`, but those that came `before`: by id, or by all names.
+
+        Where a name stands for an index, `manifest.json` may have the image of another platform.
+        """
+        known = {each.id for each in before}
+        taken = {each.name for each in before}
         described: dict[str, Descriptor] = {}
         for item in docker_archive.parse(self._read(docker_archive.MANIFEST)):
             raw = self._read(item.config)
@@ -214,16 +219,19 @@ class _Loader:
             config = oci.parse_config(raw)
             if self._explicit and not self._fits(config):
                 continue
+            found = [self._reference(tag, "", None) for tag in item.tags]
+            names = [reference.familiar for reference in found if reference]
+            if names and taken.issuperset(names):
+                continue
             layers = self._layers_of(item, config)
             for name in item.layers:
                 if name not in described:
                     described[name] = docker_archive.describe_layer(layers[name]())
             manifest = docker_archive.manifest(raw, [described[name] for name in item.layers])
-            found = [self._reference(tag, "", None) for tag in item.tags]
-            names = [name for reference in found for name in _names(reference)]
+            full = [name for reference in found for name in _names(reference)]
             open_layer = _opener({described[name]: layers[name] for name in item.layers})
-            image = self._install(manifest, config, open_layer, names, manifest.descriptor.digest)
-            shown: list[str | None] = [reference.familiar for reference in found if reference]
+            image = self._install(manifest, config, open_layer, full, manifest.descriptor.digest)
+            shown: list[str | None] = [*names]
             yield from (Loaded("docker archive", name, image.config) for name in shown or [None])
 
     def _fits(self, config: ImageConfig) -> bool:

@@ -211,6 +211,25 @@ def test_a_real_registry_gets_the_image_of_an_index_with_holes(upstream, pulled,
 
 
 @pytest.mark.parametrize("upstream", [False], indirect=True, ids=["OCI"])
+@pytest.mark.debian("skopeo")
+def test_skopeo_reads_a_saved_index(upstream, pulled, cli, tmp_path):
+    """With the images of all platforms; a load elsewhere gives the name the digest of upstream."""
+    pulled("amd64", "arm64")
+    path = tmp_path / "saved.tar"
+    assert cli("save", "-o", path, "app:1").code == 0
+
+    name = "docker.io/library/app:1"
+    copy = ("skopeo", "--insecure-policy", "copy", "--all", "-q")
+    run(*copy, f"oci-archive:{path}:{name}", f"dir:{tmp_path}/copy")
+    loaded = cli("--root", tmp_path / "second", "load", "-i", path)
+    shown = cli("--root", tmp_path / "second", "images", "--digests", "--format", "{{.Digest}}")
+
+    assert digests.of_bytes((tmp_path / "copy/manifest.json").read_bytes()) == upstream.index.digest
+    assert loaded.code == 0, loaded.err
+    assert shown.out == f"{upstream.index.digest}\n"
+
+
+@pytest.mark.parametrize("upstream", [False], indirect=True, ids=["OCI"])
 @pytest.mark.debian("skopeo", "umoci")
 def test_the_store_stays_an_image_layout(upstream, pulled, state_root):
     """Its index.json is about manifests that are here whole, so that others can copy each of them."""
