@@ -52,6 +52,8 @@ LAYER_TYPES = (
 
 DOCUMENT_LIMIT = 4 << 20
 """The most bytes a manifest, index or config may have (distribution-spec: at least 4 MiB)."""
+INDEX_DEPTH = 8
+"""The most documents on the way from a name to a manifest, which is the last one."""
 _SHOWN = 100
 
 

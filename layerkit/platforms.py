@@ -76,11 +76,10 @@ def select(index: Index, wanted: Platform, what: str) -> Descriptor:
     An entry without a platform is taken when nothing names one that fits. `what` names the image
     in the message. Raises `NotFoundError`, listing what the index offers.
     """
+    fitting = named(index, wanted)
+    if fitting is not None:
+        return fitting
     offers = [entry for entry in index.manifests if is_image(entry)]
-    for platform in acceptable(wanted):
-        for entry in offers:
-            if entry.platform and normalize(entry.platform) == platform:
-                return entry
     for entry in offers:
         if entry.platform is None:
             return entry
@@ -89,6 +88,16 @@ def select(index: Index, wanted: Platform, what: str) -> Descriptor:
         f"no manifest of {what} for platform {wanted}: the index offers {offered}",
         hint="choose one of them with --platform",
     )
+
+
+def named(index: Index, wanted: Platform) -> Descriptor | None:
+    """The entry of `index` that names the platform which fits `wanted` best; None if none fits."""
+    offers = [entry for entry in index.manifests if entry.platform and is_image(entry)]
+    for platform in acceptable(wanted):
+        for entry in offers:
+            if entry.platform and normalize(entry.platform) == platform:
+                return entry
+    return None
 
 
 def is_image(entry: Descriptor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
@@ -10,12 +11,14 @@ from layerkit.errors import DocumentError, NotFoundError
 from layerkit.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from layerkit.digest import BlobDigest
     from layerkit.events import Observer
     from layerkit.oci import Descriptor, ImageConfig, Index, Manifest, Platform
 
-_DEPTH_LIMIT = 8
+_LOOKED_INTO = 8
+"""Manifests of an index of which the config is read to know their platform."""
 
 
 def choose(
@@ -24,17 +27,71 @@ def choose(
     read: Callable[[Descriptor], bytes],
     what: str,
 ) -> Manifest:
-    """The manifest for a platform, through as many indexes as it takes.
+    """As `follow`, the manifest alone."""
+    manifest, _ = follow(digests.of_bytes(document.raw), document, wanted, read, what)
+    return manifest
 
-    `read` gives the bytes of a descriptor, verified. Raises `NotFoundError` when nothing fits,
-    `DocumentError` for indexes nested too deep or an entry of no image kind.
+
+def follow(
+    digest: BlobDigest,
+    document: Index | Manifest,
+    wanted: Platform,
+    read: Callable[[Descriptor], bytes],
+    what: str,
+) -> tuple[Manifest, dict[BlobDigest, bytes]]:
+    """The manifest for a platform, and the indexes it takes to get there, the outermost first.
+
+    `digest` is that of `document`; `read` gives the bytes of a descriptor, verified. Raises
+    `NotFoundError` when nothing fits, `DocumentError` for indexes nested too deep or an entry of no
+    image kind.
     """
-    for _ in range(_DEPTH_LIMIT):
+    read = _once(read)
+    way: dict[BlobDigest, bytes] = {}
+    for _ in range(oci.INDEX_DEPTH):
         if isinstance(document, oci.Manifest):
-            return document
-        entry = platforms.select(document, wanted, what)
+            return document, way
+        way[digest] = document.raw
+        entry = platforms.named(document, wanted) or _look_for(document, wanted, read, what)
+        digest = entry.digest
         document = oci.parse_document(read(entry), entry.media_type)
-    raise DocumentError(f"index of {what} is nested more than {_DEPTH_LIMIT} deep")
+    raise DocumentError(f"index of {what} is nested more than {oci.INDEX_DEPTH} deep")
+
+
+def _once(read: Callable[[Descriptor], bytes]) -> Callable[[Descriptor], bytes]:
+    """As `read`, but a manifest that was looked into is not asked for again."""
+    known: dict[BlobDigest, bytes] = {}
+
+    def look(descriptor: Descriptor) -> bytes:
+        if descriptor.digest not in known:
+            known[descriptor.digest] = read(descriptor)
+        return known[descriptor.digest]
+
+    return look
+
+
+def _look_for(
+    index: Index, wanted: Platform, read: Callable[[Descriptor], bytes], what: str
+) -> Descriptor:
+    """The entry that fits, once manifests without a platform got that of their config."""
+    entries = tuple(_with_platforms(index, read))
+    return platforms.select(replace(index, manifests=entries), wanted, what)
+
+
+def _with_platforms(index: Index, read: Callable[[Descriptor], bytes]) -> Iterator[Descriptor]:
+    """The entries that may be an image; only the first few are looked into."""
+    left = _LOOKED_INTO
+    for entry in filter(platforms.is_image, index.manifests):
+        if entry.platform or not left or entry.media_type not in oci.MANIFEST_TYPES:
+            yield entry
+            continue
+        left -= 1
+        try:
+            found = oci.parse_document(read(entry), entry.media_type)
+            assert isinstance(found, oci.Manifest)
+            config = read_config(found, read)
+        except (DocumentError, NotFoundError):
+            continue  # no image, or not there
+        yield replace(entry, platform=config.platform if config.platform.os else None)
 
 
 def read_config(manifest: Manifest, read: Callable[[Descriptor], bytes]) -> ImageConfig:

@@ -13,6 +13,7 @@ from layerkit.errors import NotFoundError, UsageError
 if TYPE_CHECKING:
     from layerkit.digest import BlobDigest
     from layerkit.ops.home import Home
+    from layerkit.reference import Reference
     from layerkit.store.records import ImageRecord, NameRecord
 
 NONE = "<none>"
@@ -101,6 +102,11 @@ def _name(home: Home, text: str) -> NameRecord | None:
         if _ID.fullmatch(text):
             return None
         raise
+    return name_of(home, reference)
+
+
+def name_of(home: Home, reference: Reference) -> NameRecord | None:
+    """The name that a reference means; one with a digest means also a tag that came with that."""
     found = home.store.database.name(reference.identity)
     if found is None and reference.digest is not None:
         prefix = f"{reference.registry}/{reference.repository}"

@@ -15,7 +15,7 @@ from layerkit.store.records import ImageRecord, LayerRecord, NameRecord
 from layerkit.tree import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.events import Observer
@@ -35,11 +35,12 @@ def install(
     names: Sequence[tuple[str, BlobDigest]],
     source: Source,
     observe: Observer,
+    way: Mapping[BlobDigest, bytes],
 ) -> ImageRecord:
     """Bring an image in: every layer fetched, verified and indexed, then named.
 
-    `names` are (name, target digest). Raises what a layer raised; what was finished until then
-    stays for the next try.
+    `names` are (name, target digest), `way` the indexes from there to the manifest, which names
+    alone need. Raises what a layer raised; what was finished until then stays for the next try.
     """
     oci.check_image(manifest, config)
     _bring_layers(store, manifest, config, source, observe)
@@ -58,7 +59,9 @@ def install(
             for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
         ),
     )
-    store.name_image(image, [NameRecord(name, image.manifest, target) for name, target in names])
+    kept = [store.blobs.put(raw, digest) for digest, raw in way.items() if names]
+    records = [NameRecord(name, image.manifest, target) for name, target in names]
+    store.name_image(image, records, kept)
     return image
 
 

@@ -19,7 +19,7 @@ from layerkit.ops.local import bring
 from layerkit.snapshot.folders import open_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from layerkit.digest import BlobDigest, DiffID, Digest
     from layerkit.events import Observer
@@ -129,7 +129,7 @@ class _Loader:
                 raise
             self._warn(f"the OCI layout is broken ({error}): going on with its manifest.json")
         if has_other:
-            loaded.extend(self.docker_archive({each.id for each in loaded}))
+            loaded.extend(self.docker_archive(loaded))
         return loaded
 
     def _layout(self, kind: str, stem: str) -> Iterator[Loaded]:
@@ -140,9 +140,10 @@ class _Loader:
         for name, entry in self._entries(index):
             reference = self._reference(name, stem, entry.digest)
             what = reference.familiar if reference else str(entry.digest)
-            manifest, config, open_layer = self._image(entry, what)
+            manifest, config, way = self._image(entry, what)
             self._require_blobs(manifest, what, entry.annotations)
-            image = self._install(manifest, config, open_layer, _names(reference), entry.digest)
+            names = _names(reference)
+            image = self._install(manifest, config, self._open, names, entry.digest, way)
             yield Loaded(kind, reference.familiar if reference else None, image.config)
 
     def _entries(self, index: Index) -> Iterator[tuple[str, Descriptor]]:
@@ -160,18 +161,23 @@ class _Loader:
             else:
                 yield from ((name, entry) for entry in group)
 
-    def _image(self, entry: Descriptor, what: str) -> tuple[Manifest, ImageConfig, Open]:
+    def _image(
+        self, entry: Descriptor, what: str
+    ) -> tuple[Manifest, ImageConfig, dict[BlobDigest, bytes]]:
         document = oci.parse_document(self._blob(entry), entry.media_type)
         if isinstance(document, oci.Index):
             # docker lists all platforms of an image, but saves only those it has.
             present = filter(self._has, document.manifests)
             document = replace(document, manifests=tuple(present) or document.manifests)
-        manifest = documents.choose(document, self._platform, self._blob, what)
+        manifest, way = documents.follow(entry.digest, document, self._platform, self._blob, what)
         config = documents.read_config(manifest, self._config)
         if self._explicit:
             platform, observe = self._platform, self._observe
             documents.check_platform(config, platform, what, explicit=True, observe=observe)
-        return manifest, config, lambda layer: self._source.chunks(_blob_name(layer))
+        return manifest, config, way
+
+    def _open(self, layer: Descriptor) -> Iterator[bytes]:
+        return self._source.chunks(_blob_name(layer))
 
     def _require_blobs(self, manifest: Manifest, what: str, annotations: dict[str, str]) -> None:
         """Refuse an image of which layers are neither in the layout nor here, before any comes."""
@@ -198,8 +204,13 @@ class _Loader:
 
     # -- docker archive ---------------------------------------------------------------------------
 
-    def docker_archive(self, known: Collection[BlobDigest] = ()) -> Iterator[Loaded]:
-        """The images of `manifest.json`, but those whose ids are `known`."""
+    def docker_archive(self, before: Sequence[Loaded] = ()) -> Iterator[Loaded]:
+        """The images of `manifest.json`, but those that came `before`: by id, or by all names.
+
+        Where a name stands for an index, `manifest.json` may have the image of another platform.
+        """
+        known = {each.id for each in before}
+        taken = {each.name for each in before}
         described: dict[str, Descriptor] = {}
         for item in docker_archive.parse(self._read(docker_archive.MANIFEST)):
             raw = self._read(item.config)
@@ -208,16 +219,19 @@ class _Loader:
             config = oci.parse_config(raw)
             if self._explicit and not self._fits(config):
                 continue
+            found = [self._reference(tag, "", None) for tag in item.tags]
+            names = [reference.familiar for reference in found if reference]
+            if names and taken.issuperset(names):
+                continue
             layers = self._layers_of(item, config)
             for name in item.layers:
                 if name not in described:
                     described[name] = docker_archive.describe_layer(layers[name]())
             manifest = docker_archive.manifest(raw, [described[name] for name in item.layers])
-            found = [self._reference(tag, "", None) for tag in item.tags]
-            names = [name for reference in found for name in _names(reference)]
+            full = [name for reference in found for name in _names(reference)]
             open_layer = _opener({described[name]: layers[name] for name in item.layers})
-            image = self._install(manifest, config, open_layer, names, manifest.descriptor.digest)
-            shown: list[str | None] = [reference.familiar for reference in found if reference]
+            image = self._install(manifest, config, open_layer, full, manifest.descriptor.digest)
+            shown: list[str | None] = [*names]
             yield from (Loaded("docker archive", name, image.config) for name in shown or [None])
 
     def _fits(self, config: ImageConfig) -> bool:
@@ -253,11 +267,12 @@ class _Loader:
         open_layer: Open,
         names: list[str],
         target: BlobDigest,
+        way: Mapping[BlobDigest, bytes] | None = None,
     ) -> ImageRecord:
         layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
         self._observe(Resolved(names[0] if names else str(target), target, layers))
         pairs = [(name, target) for name in names]
-        return bring(self._store, manifest, config, pairs, open_layer, self._observe)
+        return bring(self._store, manifest, config, pairs, open_layer, self._observe, way)
 
     def _reference(self, text: str, stem: str, digest: BlobDigest | None) -> Reference | None:
         """The name `text`, where a tag alone belongs to the repository `stem`; None if it is none.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from layerkit.ops.install import install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from layerkit.digest import BlobDigest
@@ -29,19 +29,21 @@ def bring(
     names: Sequence[tuple[str, BlobDigest]],
     open_layer: Open,
     observe: Observer,
+    way: Mapping[BlobDigest, bytes] | None = None,
 ) -> ImageRecord:
     """As `install`, but of an image that is broken nothing stays.
 
     Unlike with a pull there is nothing to go on with: its file is still where it was. Raises what
     `install` raises.
     """
-    blobs = {manifest.descriptor.digest, manifest.config.digest}
+    way = way or {}
+    blobs = {manifest.descriptor.digest, manifest.config.digest, *way}
     blobs.update(layer.digest for layer in manifest.layers)
     new_blobs = [digest for digest in blobs if not store.blobs.has(digest)]
     new_layers = [diff_id for diff_id in config.diff_ids if not store.layers.has(diff_id)]
 
     try:
-        return install(store, manifest, config, names, _Files(open_layer), observe)
+        return install(store, manifest, config, names, _Files(open_layer), observe, way)
     except BaseException:
         store.discard(new_blobs, new_layers)
         raise

@@ -12,6 +12,7 @@ from layerkit import oci
 from layerkit.errors import IntegrityError
 from layerkit.events import LayerProgress, Notice, Phase, Resolved, ignore
 from layerkit.ops import documents
+from layerkit.ops.images import name_of
 from layerkit.ops.install import install
 from layerkit.ops.notices import tell_warnings
 from layerkit.registry.download import Downloader
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
-    from layerkit.oci import Descriptor, Manifest, Platform
+    from layerkit.oci import Descriptor, Index, Manifest, Platform
     from layerkit.ops.home import Home
     from layerkit.reference import Reference
     from layerkit.registry.client import Client
     from layerkit.store.ingest import Ingest
-    from layerkit.store.records import ImageRecord
+    from layerkit.store.records import ImageRecord, NameRecord
+    from layerkit.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +62,49 @@ def pull(
     """
     store = home.store
     what = reference.familiar
+    before = name_of(home, reference)
 
     def read(descriptor: Descriptor) -> bytes:
+        if store.blobs.has(descriptor.digest):
+            return _stored(store, descriptor)
         if descriptor.media_type in oci.CONFIG_TYPES:
-            if store.blobs.has(descriptor.digest):
-                return store.blobs.read(descriptor.digest, oci.DOCUMENT_LIMIT)
             return client.blob_bytes(reference, descriptor)
         return client.document(reference, descriptor)
 
-    found, raw = client.resolve_document(reference)
-    document = oci.parse_document(raw, found.media_type)
-    manifest = documents.choose(document, platform, read, what)
+    target, document = _resolve(store, client, reference, before)
+    manifest, way = documents.follow(target, document, platform, read, what)
     config = documents.read_config(manifest, read)
     documents.check_platform(config, platform, what, explicit=explicit_platform, observe=observe)
     manifest = _with_sizes(manifest, reference, client, observe)
     layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
-    observe(Resolved(what, found.digest, layers))
+    observe(Resolved(what, target, layers))
     name = reference.identity
-    before = store.database.name(name)
 
     with Downloader(client, rate=rate) as downloader:
         source = _Registry(downloader, reference, observe)
-        image = install(store, manifest, config, [(name, found.digest)], source, observe)
+        image = install(store, manifest, config, [(name, target)], source, observe, way)
     tell_warnings(client, observe)
     updated = before is None or before.manifest != image.manifest
-    return PullResult(name, found.digest, image, updated)
+    return PullResult(name, target, image, updated)
+
+
+def _resolve(
+    store: Store, client: Client, reference: Reference, before: NameRecord | None
+) -> tuple[BlobDigest, Index | Manifest]:
+    """What the reference names now, from the store where the registry says that it is unchanged."""
+    known = reference.digest or (before.target if before else None)
+    if known is not None and store.blobs.has(known):
+        digest = client.current_digest(reference)
+        if digest is not None and store.blobs.has(digest):
+            return digest, oci.parse_document(store.blobs.read(digest, oci.DOCUMENT_LIMIT))
+    found, raw = client.resolve_document(reference)
+    return found.digest, oci.parse_document(raw, found.media_type)
+
+
+def _stored(store: Store, descriptor: Descriptor) -> bytes:
+    raw = store.blobs.read(descriptor.digest, oci.DOCUMENT_LIMIT)
+    digests.verify(f"blob {descriptor.digest}", descriptor.digest, descriptor.size, raw)
+    return raw
 
 
 def _with_sizes(

@@ -1,7 +1,8 @@
-"""Push: an image of the store into a registry, blobs side by side, then the manifest."""
+"""Push: what a name of the store stands for into a registry, blobs side by side, then documents."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 from layerkit import oci
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
-from layerkit.events import LayerDone, LayerProgress, Phase, Resolved, ignore
+from layerkit.events import LayerDone, LayerProgress, Notice, Phase, Resolved, ignore
 from layerkit.ops import crew, documents, history
 from layerkit.ops.images import image_of
+from layerkit.ops.kept import Kept, kept_index
 from layerkit.ops.notices import tell_warnings
 from layerkit.registry import push as uploads
 from layerkit.registry import referrers
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
-    from layerkit.oci import Descriptor, Manifest, Platform
+    from layerkit.oci import Descriptor, Index, Manifest, Platform
     from layerkit.ops.crew import Check, Job
     from layerkit.ops.home import Home
     from layerkit.reference import Reference
     from layerkit.registry.client import Client
-    from layerkit.store.records import NameRecord
+    from layerkit.store.records import ImageRecord, NameRecord
 
 AT_ONCE = 5
 """Blobs that are sent side by side, as docker does."""
@@ -36,7 +38,7 @@ _FOREIGN = ("nondistributable", "foreign")
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """The name that the registry has now, and the digest and size of the manifest it stands for."""
+    """The name that the registry has now, and digest and size of the manifest or index behind it."""
 
     reference: Reference
     digest: BlobDigest
@@ -74,25 +76,61 @@ def push(
 ) -> PushResult:
     """Bring the image of this name, byte for byte as it is here, to the name's registry.
 
-    With `platform`, only if it is for that one. Layers that must not be distributed stay here
-    unless `with_foreign`. Raises `NotFoundError`, `RegistryError` and its kinds, `StoreError`.
+    If the name came from an index of which all is here, that is what the registry gets. With
+    `platform`, it is the image alone, and only if it is for that one. Layers that must not be
+    distributed stay here unless `with_foreign`. Raises `NotFoundError`, `RegistryError` and its
+    kinds, `StoreError`.
     """
-    image = image_of(home, _name_of(home, reference).manifest)
+    name = _name_of(home, reference)
+    image = image_of(home, name.manifest)
+    kept = kept_index(home, name) if platform is None else None
     if platform is not None:
         config = history.read_config(home, image)
         documents.check_platform(
             config, platform, reference.familiar, explicit=True, observe=observe
         )
+    chosen = _documents(home, image, kept)
+    digest, last = list(chosen.items())[-1]
+    manifests = [each for each in chosen.values() if isinstance(each, oci.Manifest)]
+    every = itertools.chain.from_iterable(manifest.layers for manifest in manifests)
+    layers = [layer for layer in every if with_foreign or not _is_foreign(layer)]
+    sizes = tuple({layer.digest: layer.size for layer in layers}.items())
+    observe(Resolved(reference.familiar, digest, sizes))
+    configs = [manifest.config for manifest in manifests]
+    _push_blobs(home, reference, client, layers, configs, observe)
+    for each, document in chosen.items():
+        place = str(reference.tag) if each == digest else str(each)
+        _push_document(client, reference, place, document)
+    tell_warnings(client, observe)
+    if kept is not None:
+        observe(Notice("note", _what_went(kept, image)))
+    return PushResult(reference, digest, len(last.raw))
+
+
+def _documents(
+    home: Home, image: ImageRecord, kept: Kept | None
+) -> dict[BlobDigest, Manifest | Index]:
+    """What to push, in this order: manifests, indexes, and last what the tag is to name."""
+    if kept is None or not kept.is_complete:
+        return {image.manifest: _manifest(home, image)}
+    return {**{each.manifest: _manifest(home, each) for each in kept.images}, **kept.indexes}
+
+
+def _manifest(home: Home, image: ImageRecord) -> Manifest:
     raw = home.store.blobs.read(image.manifest, oci.DOCUMENT_LIMIT)
     manifest = oci.parse_document(raw, image.media_type)
     assert isinstance(manifest, oci.Manifest)
-    layers = [each for each in manifest.layers if with_foreign or not _is_foreign(each)]
-    sizes = tuple({layer.digest: layer.size for layer in layers}.items())
-    observe(Resolved(reference.familiar, image.manifest, sizes))
-    _push_blobs(home, reference, client, [*layers, manifest.config], observe)
-    _push_manifest(client, reference, manifest)
-    tell_warnings(client, observe)
-    return PushResult(reference, image.manifest, len(raw))
+    return manifest
+
+
+def _what_went(kept: Kept, image: ImageRecord) -> str:
+    digest = list(kept.indexes)[-1]
+    if kept.is_complete:
+        return f"index {digest.short} was pushed with all {len(kept.images)} images that it lists"
+    return (
+        f"only the image for {image.platform} was pushed: "
+        f"other manifests of index {digest.short} are not here"
+    )
 
 
 def _name_of(home: Home, reference: Reference) -> NameRecord:
@@ -109,9 +147,11 @@ def _is_foreign(layer: Descriptor) -> bool:
     return any(word in layer.media_type for word in _FOREIGN)
 
 
-def _push_manifest(client: Client, reference: Reference, manifest: Manifest) -> None:
-    raw, media_type = manifest.raw, manifest.media_type
-    answer = uploads.push_manifest(client, reference, str(reference.tag), media_type, raw)
+def _push_document(
+    client: Client, reference: Reference, place: str, document: Manifest | Index
+) -> None:
+    raw, media_type = document.raw, document.media_type
+    answer = uploads.push_manifest(client, reference, place, media_type, raw)
     referrers.record(client, reference, media_type, raw, answer)
 
 
@@ -122,17 +162,18 @@ def _push_blobs(
     home: Home,
     reference: Reference,
     client: Client,
-    descriptors: Sequence[Descriptor],
+    layers: Sequence[Descriptor],
+    configs: Sequence[Descriptor],
     observe: Observer,
 ) -> None:
-    """Push each blob once; of the config nothing is told, as it is no layer."""
+    """Push each blob once; of configs nothing is told, as they are no layers."""
     sources = _sources(home, reference)
-    config = descriptors[-1].digest
+    silent = {config.digest for config in configs}
     jobs: dict[BlobDigest, Job] = {}
-    for each in descriptors:
+    for each in (*layers, *configs):
         path = home.store.blobs.path(each.digest)
         blob = Blob(each, path, tuple(sources.get(each.digest, ())))
-        told = ignore if each.digest == config else observe
+        told = ignore if each.digest in silent else observe
         jobs[each.digest] = partial(_push_blob, client, reference, blob, told)
     crew.do_all(jobs.values(), AT_ONCE)
 

@@ -17,6 +17,7 @@ from layerkit.digest import Verifier
 from layerkit.errors import LayerkitError, UsageError
 from layerkit.layer import writer
 from layerkit.ops.images import find_named, image_of
+from layerkit.ops.kept import Kept, kept_index
 from layerkit.store import files
 from layerkit.tree import Entry, Kind
 
@@ -48,6 +49,8 @@ class _Image:
     """How many of the lowest layers are not saved, since who loads it has them from the base."""
     base: dict[str, str] = field(default_factory=dict)
     """The annotations that name the base; empty where nothing is left out."""
+    indexes: dict[Reference, Kept] = field(default_factory=dict)
+    """Those of the names that came from an index of which all is here, and is saved."""
 
     @property
     def tags(self) -> list[str] | None:
@@ -72,7 +75,8 @@ def save(
     A name saves the image under it, one without a tag all tags of the repository, an id the image
     without a name. An OCI archive has docker's `manifest.json` beside its index, so `docker load`
     takes it whatever its version; a docker archive has the layers uncompressed. The layers that the
-    image `exclude_base` has, too, counted from the bottom, are left out. Raises
+    image `exclude_base` has, too, counted from the bottom, are left out. Of a name that came from
+    an index of which all is here, the OCI forms have the index, unless layers are left out. Raises
     `NotFoundError`, `UsageError`; later `IntegrityError` for what rotted in the store, `StoreError`.
     """
     is_docker = form == "docker-archive"
@@ -107,7 +111,7 @@ def _chosen(
     home: Home, texts: Sequence[str], base: str | None, *, by_content: bool
 ) -> list[_Image]:
     """The images without the layers of the base, if there is one."""
-    images = _choose(home, texts)
+    images = _choose(home, texts, with_indexes=base is None and not by_content)
     if base is None:
         return images
     record, name = find_named(home, base)
@@ -134,22 +138,26 @@ def _shared(one: Sequence[Digest], other: Sequence[Digest]) -> int:
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _choose(home: Home, texts: Sequence[str]) -> list[_Image]:
+def _choose(home: Home, texts: Sequence[str], *, with_indexes: bool) -> list[_Image]:
     """Each image once, in the order of the texts."""
-    records: dict[Digest, ImageRecord] = {}
-    names: dict[Digest, dict[Reference, None]] = {}
+    images: dict[Digest, _Image] = {}
     for text in texts:
         for record, name in _named(home, text):
-            records[record.manifest] = record
-            known = names.setdefault(record.manifest, {})
-            reference = references.parse(name.name) if name is not None else None
-            # A name with the digest of an index would be a lie about the one image of it.
-            if reference is not None and reference.digest in {None, record.manifest}:
-                known[reference] = None
-    return [
-        _Image(record, _manifest(home.store, record), tuple(names[digest]))
-        for digest, record in records.items()
-    ]
+            image = images.get(record.manifest) or _Image(record, _manifest(home.store, record), ())
+            if name is not None:
+                kept = kept_index(home, name) if with_indexes else None
+                image = _with_name(image, references.parse(name.name), kept)
+            images[record.manifest] = image
+    return list(images.values())
+
+
+def _with_name(image: _Image, name: Reference, kept: Kept | None) -> _Image:
+    if kept is not None and kept.is_complete:
+        image = replace(image, indexes={**image.indexes, name: kept})
+    # Without the index, a name with its digest would be a lie about the one image of it.
+    elif name.digest not in {None, image.record.manifest}:
+        return image
+    return replace(image, names=tuple(dict.fromkeys((*image.names, name))))
 
 
 def _manifest(store: Store, record: ImageRecord) -> oci.Manifest:
@@ -194,32 +202,49 @@ def _oci_documents(images: list[_Image]) -> list[_Member]:
 
 
 def _index_entries(image: _Image) -> list[dict[str, Any]]:
-    descriptor = oci.wire(image.manifest.descriptor)
     # The first is containerd's and docker's, the second all others'; a mere tag there would be
     # the same for all images of an archive that have it.
-    annotations = [
+    entries = [
         {
-            "io.containerd.image.name": name.identity,
-            "org.opencontainers.image.ref.name": name.identity,
+            **_target(image, name),
+            "annotations": {
+                "io.containerd.image.name": name.identity,
+                "org.opencontainers.image.ref.name": name.identity,
+                **image.base,
+            },
         }
         for name in image.names
-    ] or [{}]
-    return [
-        {**descriptor, "annotations": {**each, **image.base}} if each or image.base else descriptor
-        for each in annotations
     ]
+    base = {"annotations": image.base} if image.base else {}
+    return entries or [{**oci.wire(image.manifest.descriptor), **base}]
+
+
+def _target(image: _Image, name: Reference) -> dict[str, Any]:
+    """What a name stands for: its index, if that is saved, or the manifest."""
+    if name not in image.indexes:
+        return oci.wire(image.manifest.descriptor)
+    digest, index = list(image.indexes[name].indexes.items())[-1]
+    return oci.wire(oci.Descriptor(index.media_type, digest, len(index.raw)))
 
 
 def _blobs(store: Store, images: list[_Image]) -> list[_Member]:
     sizes: dict[BlobDigest, int] = {}
     for image in images:
-        sizes[image.record.manifest] = len(image.manifest.raw)
-        for descriptor in (image.manifest.config, *image.manifest.layers[image.left_out :]):
-            sizes[descriptor.digest] = descriptor.size
+        sizes |= _sizes(image.record, image.manifest, image.left_out)
+        for kept in image.indexes.values():
+            sizes |= {digest: len(index.raw) for digest, index in kept.indexes.items()}
+            for record in kept.images:
+                sizes |= _sizes(record, _manifest(store, record))
     return [
         _stored(_blob_name(digest), store.blobs.path(digest), digest, sizes[digest])
         for digest in sorted(sizes)
     ]
+
+
+def _sizes(record: ImageRecord, manifest: oci.Manifest, left_out: int = 0) -> dict[BlobDigest, int]:
+    """The blobs of an image with their sizes."""
+    descriptors = (manifest.config, *manifest.layers[left_out:])
+    return {record.manifest: len(manifest.raw)} | {each.digest: each.size for each in descriptors}
 
 
 def _docker(store: Store, images: list[_Image]) -> list[_Member]:

@@ -15,16 +15,16 @@ from layerkit import oci
 from layerkit import reference as references
 from layerkit.errors import LayerkitError, NotFoundError, UsageError
 from layerkit.events import Notice
-from layerkit.ops.images import image_of
 from layerkit.registry.server import Served, Server
 from layerkit.registry.serving import Document, Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
+    from layerkit.oci import Index
     from layerkit.ops.home import Home
     from layerkit.reference import Reference
     from layerkit.store.records import ImageRecord, NameRecord
@@ -120,7 +120,7 @@ class HomeCatalog:
     """
 
     def __init__(self, home: Home) -> None:
-        self._home = home
+        self._store = home.store
         self._blobs = home.store.blobs
 
     def repositories(self) -> Sequence[str]:
@@ -140,26 +140,32 @@ class HomeCatalog:
         found = [each.tag for each, _ in named if each.digest is None and each.tag]
         return found if named else None
 
-    def document(self, repository: Repository, reference: str | BlobDigest) -> Document | None:
-        """The manifest with a tag or digest, or the index with a digest if its bytes are here.
+    def documents(self, repository: Repository, reference: str | BlobDigest) -> Sequence[Document]:
+        """The manifest or index with a digest; of a tag the index it came from, if its bytes are
+        here, and the manifest.
 
-        A tag is the manifest of the image even if the name came from an index: of that, the other
-        manifests are not here.
+        So a tag has the digest it has in its registry, though of an index not all is here.
         """
-        for each, name in self._named(repository):
-            if isinstance(reference, str):
-                if each.digest is None and each.tag == reference:
-                    return self._read(name, name.manifest)
-            elif reference in (name.manifest, name.target):
-                return self._read(name, reference)
-        return None
+        named = self._named(repository)
+        if isinstance(reference, str):
+            tagged = (name for each, name in named if each.digest is None and each.tag == reference)
+            wanted = [digest for name in tagged for digest in (name.target, name.manifest)]
+        else:
+            wanted = [reference] if self._holds(repository, reference) else []
+        return [*filter(None, map(self._read, dict.fromkeys(wanted)))]
+
+    def _holds(self, repository: Repository, digest: BlobDigest) -> bool:
+        return any(
+            image.manifest == digest for image in self._images(repository)
+        ) or digest in self._indexes(repository)
 
     def blob(self, repository: Repository, digest: BlobDigest) -> Path | None:
         """Where the config or layer is, if an image of the repository has it."""
-        images = self._images(repository)
-        known = {image.config for image in images}
-        known.update(layer.blob for image in images for layer in image.layers)
-        return self._blobs.path(digest) if digest in known else None
+        known = any(
+            digest == image.config or any(digest == layer.blob for layer in image.layers)
+            for image in self._images(repository)
+        )
+        return self._blobs.path(digest) if known else None
 
     def referrers(self, repository: Repository, subject: BlobDigest) -> Sequence[dict[str, Any]]:
         """The images whose manifest has this subject (image-spec manifest.md)."""
@@ -170,19 +176,27 @@ class HomeCatalog:
                 found.append(_referrer(image, manifest))
         return found
 
-    def _read(self, name: NameRecord, digest: BlobDigest) -> Document | None:
+    def _read(self, digest: BlobDigest) -> Document | None:
+        image = self._store.database.image(digest)
+        if image is None:
+            index = self._store.indexes([digest]).get(digest)
+            return None if index is None else Document(index.media_type, digest, index.raw)
         try:
-            raw = self._blobs.read(digest, oci.DOCUMENT_LIMIT)
+            return Document(image.media_type, digest, self._blobs.read(digest, oci.DOCUMENT_LIMIT))
         except NotFoundError:
             return None
-        if digest == name.manifest:
-            return Document(image_of(self._home, digest).media_type, digest, raw)
-        return Document(oci.parse_document(raw).media_type, digest, raw)
 
-    def _images(self, repository: Repository) -> list[ImageRecord]:
-        manifests = dict.fromkeys(name.manifest for _, name in self._named(repository))
-        found = map(self._home.store.database.image, manifests)
-        return [image for image in found if image is not None]
+    def _images(self, repository: Repository) -> Iterator[ImageRecord]:
+        """The images with a name in the repository, then what else is here of its indexes."""
+        database = self._store.database
+        named = dict.fromkeys(name.manifest for _, name in self._named(repository))
+        yield from filter(None, map(database.image, named))
+        indexes = self._indexes(repository).values()
+        listed = dict.fromkeys(entry.digest for index in indexes for entry in index.manifests)
+        yield from filter(None, (database.image(each) for each in listed if each not in named))
+
+    def _indexes(self, repository: Repository) -> dict[BlobDigest, Index]:
+        return self._store.indexes(name.target for _, name in self._named(repository))
 
     def _named(self, repository: Repository) -> list[_Named]:
         held = self._held()
@@ -190,7 +204,7 @@ class HomeCatalog:
 
     def _held(self) -> dict[_Key, list[_Named]]:
         held: dict[_Key, list[_Named]] = {}
-        for name in self._home.store.database.names():
+        for name in self._store.database.names():
             reference = references.parse(name.name)
             held.setdefault((reference.registry, reference.repository), []).append(
                 (reference, name)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 from layerkit import digest as digests
 from layerkit import oci
+from layerkit.digest import BlobDigest
 from layerkit.errors import (
     DocumentError,
     IntegrityError,
     LayerkitError,
+    NotFoundError,
     RegistryError,
     UnavailableError,
 )
@@ -44,6 +46,13 @@ _RANGED = (
     HTTPStatus.PARTIAL_CONTENT,
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     HTTPStatus.BAD_REQUEST,
+)
+
+# Not refusals that would have a mirror left out: some serve manifests, but no HEAD of them.
+_NO_HEAD = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.NOT_IMPLEMENTED,
 )
 
 # Registries answer 404 when the type they have is not listed, so all are. Schema 1 is last: it
@@ -113,6 +122,25 @@ class Client:
             digests.verify(what, digest, None, raw)
         media_type = announced if _tells_a_kind(announced) else _own_media_type(raw)
         return Descriptor(media_type, digest or digests.of_bytes(raw), len(raw)), raw
+
+    def current_digest(self, reference: Reference) -> BlobDigest | None:
+        """What the reference names now, by HEAD, which registries do not count as a pull.
+
+        None if the registry does not say; that is asked once, as `resolve_document` finds out why.
+        """
+        path = f"manifests/{reference.digest or reference.tag}"
+        what = f"manifest {reference.familiar}"
+        action = Action.RESOLVE if reference.digest is None else Action.PULL
+        try:
+            with self._talk.get(
+                reference, path, what, _DOCUMENTS, _NO_HEAD, action=action, method="HEAD"
+            ) as answer:
+                said = answer.header("Docker-Content-Digest")
+                if answer.status != HTTPStatus.OK:
+                    return None
+            return reference.digest or BlobDigest(digests.parse(said))
+        except (RegistryError, NotFoundError, ValueError):
+            return None
 
     def document(self, reference: Reference, descriptor: Descriptor) -> bytes:
         """A manifest or index by its descriptor; raises `IntegrityError` for other bytes."""

@@ -84,6 +84,13 @@ def wanted_range(request: Request, size: int, etag: str) -> range | None:
     return range(int(first), min(int(last) + 1, size) if last else size)
 
 
+def accepts(request: Request, media_type: str) -> bool:
+    """Whether the client takes this type; one that does not say takes all (RFC 9110, 12.5.1)."""
+    types = request.headers.get("accept", "").split(",")
+    taken = {each.partition(";")[0].strip().lower() for each in types} - {""}
+    return not taken or not taken.isdisjoint({media_type, "application/*", "*/*"})
+
+
 def knows(request: Request, etag: str) -> bool:
     """Whether the client has the content with this ETag already (If-None-Match)."""
     tags = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]

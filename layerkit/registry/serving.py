@@ -57,8 +57,11 @@ class Catalog(Protocol):
     def tags(self, repository: Repository) -> Sequence[str] | None:
         """The tags of a repository."""
 
-    def document(self, repository: Repository, reference: str | BlobDigest) -> Document | None:
-        """The manifest or index with this tag or digest."""
+    def documents(self, repository: Repository, reference: str | BlobDigest) -> Sequence[Document]:
+        """The manifest or index with this tag or digest.
+
+        Of a tag there may be several forms, and who does not accept the first gets the next.
+        """
 
     def blob(self, repository: Repository, digest: BlobDigest) -> Path | None:
         """Where the blob is, if it belongs to an image of the repository."""
@@ -128,7 +131,7 @@ def _content(
     reference: str | BlobDigest,
 ) -> Answer:
     if kind == "manifests":
-        return _manifest(request, catalog.document(repository, reference), reference)
+        return _manifest(request, catalog.documents(repository, reference), reference)
     assert not isinstance(reference, str)
     if kind == "blobs":
         return _blob(request, catalog.blob(repository, reference), reference)
@@ -154,10 +157,13 @@ def _unknown_name(repository: Repository) -> Answer:
     return error(HTTPStatus.NOT_FOUND, "NAME_UNKNOWN", text)
 
 
-def _manifest(request: Request, document: Document | None, reference: str | BlobDigest) -> Answer:
-    if document is None:
+def _manifest(request: Request, forms: Sequence[Document], reference: str | BlobDigest) -> Answer:
+    """The first form that the client accepts, else the last one: what to do with it is its matter."""
+    if not forms:
         return error(HTTPStatus.NOT_FOUND, "MANIFEST_UNKNOWN", f"no manifest {reference} is here")
-    headers = _validators(document.digest)
+    accepted = (form for form in forms if message.accepts(request, form.media_type))
+    document = next(accepted, forms[-1])
+    headers = _validators(document.digest) | ({"Vary": "Accept"} if len(forms) > 1 else {})
     if message.knows(request, headers["ETag"]):
         return Answer(HTTPStatus.NOT_MODIFIED, headers)
     return Answer(HTTPStatus.OK, {"Content-Type": document.media_type, **headers}, document.raw)

@@ -60,8 +60,9 @@ class Talk:
         also: Container[int] = (),
         *,
         action: Action = Action.PULL,
+        method: str = "GET",
     ) -> Answer:
-        """The first good answer of the endpoints to a GET of `path` in the repository.
+        """The first good answer of the endpoints to a GET or HEAD of `path` in the repository.
 
         What the last endpoint says counts; that is the registry itself.
         """
@@ -70,14 +71,13 @@ class Talk:
             if endpoint.base in self._silent:
                 continue
             try:
-                return self._ask(
-                    endpoint, reference, Request(endpoint.url(path), headers), what, also
-                )
+                asked = Request(endpoint.url(path), headers, method)
+                return self._ask(endpoint, reference, asked, what, also)
             except (AuthError, NotFoundError):
                 continue
             except RegistryError as error:
                 self._leave_out(endpoint, error)
-        return self._ask(last, reference, Request(last.url(path), headers), what, also)
+        return self._ask(last, reference, Request(last.url(path), headers, method), what, also)
 
     def _leave_out(self, endpoint: Endpoint, error: RegistryError) -> None:
         known = endpoint.base in self._silent

@@ -37,7 +37,7 @@ class ImageRecord:
 @dataclass(frozen=True, slots=True)
 class NameRecord:
     """A name and the image it stands for; `target` is the digest the registry gave (of an index,
-    or of the manifest itself).
+    or of the manifest itself). The blob of an index may be missing: earlier versions kept none.
     """
 
     name: str

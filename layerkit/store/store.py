@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from layerkit.errors import NotFoundError, StoreError
 from layerkit.limits import DEFAULT
-from layerkit.store import files
+from layerkit.store import files, indexes
 from layerkit.store.blobs import BlobStore
 from layerkit.store.database import Database
 from layerkit.store.layers import LayerStore
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.limits import Limits
+    from layerkit.oci import Index
     from layerkit.store.records import ImageRecord, NameRecord
 
 _FOLDERS = ("ingest", "blobs/sha256", "layers", "trees", "containers")
@@ -59,20 +60,30 @@ class Store:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    def name_image(self, image: ImageRecord, names: Iterable[NameRecord]) -> None:
+    def name_image(
+        self, image: ImageRecord, names: Iterable[NameRecord], way: Iterable[BlobDigest] = ()
+    ) -> None:
         """Make an image known under these names, as the last step of bringing it in.
 
-        Raises `NotFoundError` when some of its content went away meanwhile; then nothing changed.
+        `way` are the indexes between the names' target and the manifest. Raises `NotFoundError`
+        when some of this went away meanwhile; then nothing changed.
         """
+        names = list(names)
         with self.database.transaction():
-            self._require(image)
+            self._require(image, way)
+            before = self._records(name.name for name in names)
             self.database.put_image(image)
             for name in names:
                 self.database.put_name(name)
             self._write_index()
+        if moved := _targets(before) - _targets(names):
+            self.discard({*moved, *self.indexes(moved)}, ())
 
-    def _require(self, image: ImageRecord) -> None:
-        blobs = (image.manifest, image.config, *(layer.blob for layer in image.layers))
+    def _records(self, names: Iterable[str]) -> list[NameRecord]:
+        return [record for record in map(self.database.name, names) if record is not None]
+
+    def _require(self, image: ImageRecord, way: Iterable[BlobDigest]) -> None:
+        blobs = (image.manifest, image.config, *(layer.blob for layer in image.layers), *way)
         missing: list[BlobDigest | DiffID] = [blob for blob in blobs if not self.blobs.has(blob)]
         missing += [layer.diff_id for layer in image.layers if not self.layers.has(layer.diff_id)]
         if missing:
@@ -82,25 +93,40 @@ class Store:
         """Forget names, and images that nothing needs any more; then free what only they had."""
         images = list(images)
         with self.database.transaction():
-            for name in names:
-                self.database.delete_name(name)
+            gone = self._records(names)
+            for name in gone:
+                self.database.delete_name(name.name)
             for image in images:
                 self.database.delete_image(image.manifest)
             self._write_index()
-        self._sweep(images)
+        self._sweep(images, gone)
 
-    def _sweep(self, gone: list[ImageRecord]) -> None:
-        """Remove the content of images that are gone, but what others share.
+    def _sweep(self, images: list[ImageRecord], names: list[NameRecord]) -> None:
+        """Remove the content of images and names that are gone, but what others share.
 
         The database comes first: after a crash in between there is garbage, never a hole.
         """
-        self.discard(_blobs(gone), _diff_ids(gone))
+        self.discard(_blobs(images) | self.needed_by(names), _diff_ids(images))
+
+    def indexes(self, targets: Iterable[BlobDigest]) -> dict[BlobDigest, Index]:
+        """The indexes under these digests and those inside them that are here, inner ones first."""
+        return indexes.find(self.blobs, targets)
+
+    def needed_by(self, names: Iterable[NameRecord]) -> set[BlobDigest]:
+        """The blobs that names need beside those of their images: the indexes they came from.
+
+        Not all of them need be here: earlier versions did not keep indexes.
+        """
+        found = _targets(names)
+        return found | self.indexes(found).keys()
 
     def discard(self, blobs: Iterable[BlobDigest], diff_ids: Iterable[DiffID]) -> None:
-        """Remove content, but what some image needs."""
+        """Remove content, but what some image or name needs."""
         with self.database.transaction():
             kept = self.database.images()
-            for digest in set(blobs) - _blobs(kept):
+            if unused := set(blobs) - _blobs(kept):
+                unused -= self.needed_by(self.database.names())
+            for digest in unused:
                 self.blobs.remove(digest)
             for diff_id in set(diff_ids) - _diff_ids(kept):
                 self.layers.remove(diff_id)
@@ -158,6 +184,11 @@ def _fill(root: Path) -> None:
         index = b'{"schemaVersion":2,"manifests":[]}'
         files.write_whole(root / "index.json", index, root / "ingest")
         files.write_whole(root / _MARKER, _LAYOUT, root / "ingest")
+
+
+def _targets(names: Iterable[NameRecord]) -> set[BlobDigest]:
+    """What names came from, where that is not the manifest."""
+    return {name.target for name in names if name.target != name.manifest}
 
 
 def _blobs(images: Iterable[ImageRecord]) -> set[BlobDigest]:

@@ -10,6 +10,7 @@ import trustme
 from support import tars
 from support.faults import hang_up, status
 from support.registry import TestRegistry
+from support.uploads import only
 
 LAYERS = [tars.archive(tars.file("a", "A" * 600)), tars.archive(tars.file("b", "B"))]
 
@@ -54,6 +55,24 @@ def test_a_mirror_of_the_hub(hosts, cli):
             "docker.io/library/centos:7",
         ]
         assert {request.query for request in mirror.requests} == {"ns=docker.io"}
+
+
+def test_a_mirror_without_head(hosts, cli):
+    """M15: it is asked whether a name is unchanged, and not left out when it knows no HEAD."""
+    with TestRegistry() as mirror, TestRegistry() as origin:
+        for registry in (mirror, origin):
+            registry.add_image("app", "1", LAYERS)
+        hosts(origin.host, f'server = "{origin.url}"\n[host."{mirror.url}"]\n')
+        name = f"{origin.host}/app:1"
+        assert cli("pull", name).code == 0
+        mirror.requests.clear()
+
+        assert "up to date" in cli("pull", name).out
+        mirror.fault("/manifests/", only("HEAD", status(405)))
+        assert "up to date" in cli("pull", name).out
+
+        assert [each.method for each in mirror.requests] == ["HEAD", "HEAD", "GET"]
+        assert origin.requests == []
 
 
 def test_mirrors_one_after_another(hosts, cli):

@@ -16,6 +16,8 @@ import pytest
 import zstandard
 from support import homes, stores, tars
 
+from layerkit import digest as digests
+from layerkit import oci, platforms
 from layerkit.errors import (
     ArchiveError,
     DocumentError,
@@ -29,6 +31,7 @@ from layerkit.ops import layers as ops_layers
 from layerkit.ops.home import Home
 from layerkit.ops.images import find_image
 from layerkit.ops.load import load
+from layerkit.ops.remove import remove_image
 from layerkit.tree import walk
 
 LOW = tars.archive(tars.directory("d/"), tars.file("d/a", "A"), tars.file("b", "B"))
@@ -310,3 +313,63 @@ def test_nothing_stays_open(layout, bring, tmp_path):
             bring(path)
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# -- indexes --------------------------------------------------------------------------------------
+
+
+def put_index(folder, entries):
+    """Put an index of these entries into the layout, in place of what index.json lists."""
+    raw = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+    digest = digests.of_bytes(raw)
+    (folder / "blobs/sha256" / digest.hex).write_bytes(raw)
+    annotations = {"org.opencontainers.image.ref.name": "app:1"}
+    entry = {"mediaType": oci.OCI_INDEX, "digest": str(digest), "size": len(raw)}
+    listed = [{**entry, "annotations": annotations}]
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": listed}))
+    return digest, raw, entry
+
+
+def manifest_of(folder):
+    """The one entry of index.json."""
+    (entry,) = json.loads((folder / "index.json").read_text())["manifests"]
+    return {key: entry[key] for key in ("mediaType", "digest", "size")}
+
+
+def test_an_index_is_kept(home, layout, bring):
+    """With those inside, byte for byte, though not all that it lists is in the layout."""
+    amd64 = {**manifest_of(layout), "platform": {"os": "linux", "architecture": "amd64"}}
+    absent = {**amd64, "digest": f"sha256:{'0' * 64}", "platform": {"os": "a", "architecture": "b"}}
+    inner, _, entry = put_index(layout, [amd64])
+    outer, raw, _ = put_index(layout, [absent, entry])
+
+    bring(layout)
+
+    assert home.store.database.name("docker.io/library/app:1").target == outer
+    assert home.store.blobs.path(outer).read_bytes() == raw
+    assert home.store.blobs.has(inner)
+    remove_image(home, "app:1")
+    assert_nothing_came(home)
+
+
+def test_of_a_broken_image_no_index_stays(home, layout, bring):
+    """Nor when the image is refused by its layers."""
+    layer = blob_of(layout, "layer")
+    put_index(layout, [manifest_of(layout)])
+    flip(layer)
+
+    with pytest.raises(IntegrityError):
+        bring(layout)
+
+    assert_nothing_came(home)
+
+
+def test_an_index_without_platforms_in_a_layout(home, layout, bring):
+    """M09: the config says for which platform a manifest is."""
+    put_index(layout, [manifest_of(layout)])
+
+    with pytest.raises(NotFoundError, match="offers linux/amd64"):
+        bring(layout, platform=platforms.parse("arm64"))
+    bring(layout)
+
+    assert find_image(home, "app:1").platform == "linux/amd64"

@@ -236,3 +236,92 @@ def test_a_registry_that_says_no_to_the_manifest(registry, send):
 
     with pytest.raises(RegistryError, match=r"denies push of manifest 2 to .*app.*DENIED"):
         send("app:2")
+
+
+# -- indexes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def offer(registry):
+    """An index `from:1` of two images that share a layer, one of them by way of an index inside."""
+    images = [
+        registry.add_image("from", None, [LAYERS[0], LAYERS[1 + number]], {"architecture": text})
+        for number, text in enumerate(("amd64", "arm64"))
+    ]
+    inner = registry.add_index("from", None, {"linux/arm64": images[1].descriptor})
+    outer = registry.add_index(
+        "from", "1", {"linux/amd64": images[0].descriptor, "linux/arm64": inner}
+    )
+    return [*(image.descriptor for image in images), inner, outer]
+
+
+@pytest.fixture
+def forward(home, registry, client, offer):
+    """Pulls `from:1` for some platforms and pushes it as `to:2`; the result and the notes."""
+
+    def forward(*texts, **more):
+        source = reference.parse(f"{registry.host}/from:1")
+        for text in texts:
+            pull(home, source, client=client, platform=platforms.parse(text))
+        tag(home, source.familiar, f"{registry.host}/to:2")
+        registry.requests.clear()
+        events = []
+        ref = reference.parse(f"{registry.host}/to:2")
+        result = push(home, ref, client=client, observe=events.append, **more)
+        return result, [each.text for each in events if isinstance(each, Notice)], events
+
+    return forward
+
+
+@pytest.mark.parametrize("texts", [("amd64", "arm64"), ("arm64", "amd64")])
+def test_an_index_of_which_all_is_here_is_pushed(registry, forward, offer, texts):
+    """Byte for byte, after its manifests and the indexes inside; the tag names it."""
+    result, notes, events = forward(*texts)
+
+    amd64, arm64, inner, outer = offer
+    assert (result.digest, result.size) == (outer.digest, outer.size)
+    assert registry.manifest("to", "2") == registry.manifest("from", "1")
+    pushed = [path.rpartition("/")[2] for path in registry.sent("PUT") if "/manifests/" in path]
+    assert set(pushed[:2]) == {str(amd64.digest), str(arm64.digest)}
+    assert pushed[2:] == [str(inner.digest), "2"]
+    assert notes == [f"index {outer.digest.short} was pushed with all 2 images that it lists"]
+    layers = [each.layer for each in events if isinstance(each, LayerDone)]
+    assert len(layers) == len(set(layers)) == len(events[0].layers) == 3
+
+
+def test_of_an_index_with_holes_the_image_is_pushed(registry, forward, offer):
+    """As docker does, since registries refuse such an index; a note says so."""
+    result, notes, _ = forward("amd64")
+
+    assert result.digest == offer[0].digest
+    assert registry.manifest("to", "2") == registry.manifest("from", str(offer[0].digest))
+    (note,) = notes
+    assert note.startswith("only the image for linux/amd64 was pushed: ")
+    assert note.endswith(f"other manifests of index {offer[3].digest.short} are not here")
+
+
+def test_with_a_platform_it_is_one_image(forward, offer):
+    """Who asks for one platform gets that one, and needs no note about it."""
+    result, notes, _ = forward("arm64", "amd64", platform=platforms.parse("amd64"))
+
+    assert (result.digest, notes) == (offer[0].digest, [])
+
+
+def test_of_an_index_that_was_not_kept_nothing_is_said(home, registry, forward, offer):
+    """Names from before indexes were kept are pushed as they were."""
+    forward("amd64")
+    home.store.blobs.remove(offer[3].digest)
+
+    result, notes, _ = forward()
+
+    assert (result.digest, notes) == (offer[0].digest, [])
+
+
+def test_no_index_without_its_manifests(registry, forward):
+    """P08: when a manifest fails, the tag does not appear."""
+    registry.fault("/v2/to/manifests/sha256:", only("PUT", status(500)))
+
+    with pytest.raises(RegistryError):
+        forward("amd64", "arm64")
+
+    assert registry._repository("to").tags == {}

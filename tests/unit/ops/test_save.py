@@ -10,6 +10,7 @@ import pytest
 from support import homes, stores, tars
 
 from layerkit.errors import IntegrityError, LayerkitError, NotFoundError, StoreError, UsageError
+from layerkit.oci import OCI_INDEX, OCI_MANIFEST
 from layerkit.ops.home import Home
 from layerkit.ops.images import find_image
 from layerkit.ops.load import load
@@ -287,3 +288,85 @@ def test_nothing_stays_open(home, images):
     pieces.close()
 
     assert os.listdir("/proc/self/fd") == before
+
+
+# -- indexes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def index(home, images, tmp_path):
+    """The digest of an index `both:1` of which all is here: `app:1`, and another image inside."""
+    app, _ = images
+    arm = homes.load_layers(home, tmp_path / "arm", [BASE, BASE], name="arm:1")
+    inner = put_index(home, arm)
+    outer = put_index(home, app, {"mediaType": OCI_INDEX, "digest": str(inner), "size": 1})
+    for name in ("both:1", f"both@{outer}"):
+        full = f"docker.io/library/{name}"
+        home.store.name_image(app, [NameRecord(full, app.manifest, outer)], [outer, inner])
+    home.store.remove_names(["docker.io/library/arm:1"], [])
+    return outer, inner, arm
+
+
+def put_index(home, image, *more):
+    """Put an index in; its digest."""
+    entry = {
+        "mediaType": OCI_MANIFEST,
+        "digest": str(image.manifest),
+        "size": image.manifest_size,
+        "platform": {"os": "linux", "architecture": "amd64"},
+    }
+    document = {"schemaVersion": 2, "manifests": [entry, *more]}
+    return home.store.blobs.put(json.dumps(document).encode())
+
+
+def test_an_index_of_which_all_is_here_is_saved(home, images, index):
+    """With all that it lists; docker's manifest.json has the one image that the name stands for."""
+    outer, inner, arm = index
+    archive = saved(home, "both:1")
+
+    assert names_in_index(archive) == [(str(outer), *both_names("docker.io/library/both:1"))]
+    blobs = {outer, inner}
+    for image in (images[0], arm):
+        blobs |= {image.manifest, image.config, *(layer.blob for layer in image.layers)}
+    held = {name for name in members(archive) if name.startswith("blobs/")}
+    assert held == {f"blobs/sha256/{digest.hex}" for digest in blobs}
+    (item,) = document(archive, "manifest.json")
+    assert item["Config"] == f"blobs/sha256/{images[0].config.hex}"
+    digest_name = f"docker.io/library/both@{outer}"
+    assert names_in_index(saved(home, digest_name)) == [(str(outer), *both_names(digest_name))]
+
+
+def test_a_saved_index_is_loaded_again(home, images, index, tmp_path):
+    """Elsewhere the name comes from the same index."""
+    path = tmp_path / "saved.tar"
+    path.write_bytes(saved(home, "both:1"))
+
+    with Home(tmp_path / "elsewhere") as other:
+        load(other, path, platform=homes.AMD64)
+        name = other.store.database.name("docker.io/library/both:1")
+        assert (name.manifest, name.target) == (images[0].manifest, index[0])
+        assert other.store.blobs.has(index[0])
+
+
+@pytest.mark.parametrize("why", ["with-holes", "not-kept", "docker-archive", "exclude-base"])
+def test_else_the_image_alone_is_saved(home, images, index, why):
+    """Where the index cannot be whole in the archive, and in docker's form, which has none."""
+    outer, _, arm = index
+    form, options = "oci-archive", {}
+    if why == "with-holes":
+        home.store.remove_names([], [arm])
+    elif why == "not-kept":
+        home.store.blobs.remove(outer)
+    elif why == "docker-archive":
+        form = why
+    else:
+        options = {"exclude_base": "localhost:5000/small:1"}
+
+    archive = b"".join(save(home, ["both:1"], form, **options))
+
+    assert not any(arm.config.hex in name for name in members(archive))
+    if form == "oci-archive":
+        (entry,) = document(archive, "index.json")["manifests"]
+        assert entry["digest"] == str(images[0].manifest)
+        (entry,) = names_in_index(b"".join(save(home, [f"both@{outer}"], form, **options)))
+        assert "org.opencontainers.image.ref.name" not in dict(entry[1:])

@@ -89,14 +89,14 @@ def test_the_catalog_has_the_shortest_names(catalog):
 def test_a_manifest_is_found(catalog, image, home):
     """By tag and by digest it is the one that was loaded, byte for byte."""
     repository = Repository("library/centos")
-    found = catalog.document(repository, "7")
+    (found,) = catalog.documents(repository, "7")
 
-    assert found == catalog.document(repository, image.manifest)
+    assert [found] == catalog.documents(repository, image.manifest)
     assert (found.digest, found.media_type) == (image.manifest, OCI_MANIFEST)
     assert digests.of_bytes(found.raw) == image.manifest
-    assert catalog.document(repository, "9") is None
-    assert catalog.document(repository, image.config) is None
-    assert catalog.document(Repository("nothing"), image.manifest) is None
+    assert catalog.documents(repository, "9") == []
+    assert catalog.documents(repository, image.config) == []
+    assert catalog.documents(Repository("nothing"), image.manifest) == []
 
 
 def test_a_name_with_a_digest_has_no_tag(home, image):
@@ -106,22 +106,61 @@ def test_a_name_with_a_digest_has_no_tag(home, image):
     repository = Repository("library/app")
 
     assert HomeCatalog(home).tags(repository) == []
-    assert HomeCatalog(home).document(repository, image.manifest) is not None
+    assert len(HomeCatalog(home).documents(repository, image.manifest)) == 1
 
 
-def test_an_index_is_served_if_it_is_here(home, image):
-    """Its digest gives the index when the store has its bytes; the tag is the manifest in any case."""
-    entry = {"mediaType": OCI_MANIFEST, "digest": str(image.manifest), "size": image.manifest_size}
-    raw = json.dumps({"schemaVersion": 2, "mediaType": DOCKER_INDEX, "manifests": [entry]}).encode()
+def add_index(home, image, *more, name="docker.io/library/app:i"):
+    """Give an image a name that came from an index of it and of more; its digest and bytes."""
+    entries = [
+        {"mediaType": OCI_MANIFEST, "digest": str(digest), "size": 1}
+        for digest in (image.manifest, *more)
+    ]
+    document = {"schemaVersion": 2, "mediaType": DOCKER_INDEX, "manifests": entries}
+    raw = json.dumps(document).encode()
     index = digests.of_bytes(raw)
-    home.store.name_image(image, [NameRecord("docker.io/library/app:i", image.manifest, index)])
+    home.store.name_image(image, [NameRecord(name, image.manifest, index)])
+    return index, raw
+
+
+def test_an_index_that_was_kept_is_served(home, image):
+    """By tag it goes before the manifest, so the digest is that of its registry; by digest, too."""
+    index, raw = add_index(home, image)
+    home.store.blobs.put(raw)
     catalog, repository = HomeCatalog(home), Repository("app")
 
-    assert catalog.document(repository, index) is None
+    first, second = catalog.documents(repository, "i")
+    assert (first.media_type, first.digest, first.raw) == (DOCKER_INDEX, index, raw)
+    assert second.digest == image.manifest
+    assert catalog.documents(repository, index) == [first]
+    assert catalog.documents(Repository("centos"), index) == []
+
+
+def test_an_index_that_was_not_kept_is_no_matter(home, image):
+    """The tag is the manifest, as earlier versions left it; by digest the index is not there."""
+    index, _ = add_index(home, image)
+    catalog, repository = HomeCatalog(home), Repository("app")
+
+    assert [each.digest for each in catalog.documents(repository, "i")] == [image.manifest]
+    assert catalog.documents(repository, index) == []
+
+
+def test_of_an_index_all_that_is_here_is_served(home, image, tmp_path):
+    """Another image that it lists is there with its blobs, though it has no name; strangers not."""
+    other = homes.load_layers(home, tmp_path / "other", OTHERS, name="docker.io/library/other:1")
+    absent = digests.of_bytes(b"absent")
+    _, raw = add_index(home, image, other.manifest, absent)
+    catalog, repository = HomeCatalog(home), Repository("app")
+    assert catalog.documents(repository, other.manifest) == []
     home.store.blobs.put(raw)
-    found = catalog.document(repository, index)
-    assert (found.media_type, found.digest, found.raw) == (DOCKER_INDEX, index, raw)
-    assert catalog.document(repository, "i").digest == image.manifest
+    home.store.remove_names(["docker.io/library/other:1"], [])
+
+    (found,) = catalog.documents(repository, other.manifest)
+    assert found.digest == other.manifest
+    assert catalog.blob(repository, other.config) == home.store.blobs.path(other.config)
+    assert catalog.blob(repository, image.config) == home.store.blobs.path(image.config)
+    assert catalog.documents(repository, absent) == []
+    assert catalog.blob(repository, absent) is None
+    assert catalog.tags(repository) == ["i"]
 
 
 def test_only_blobs_of_the_repository_are_found(home, catalog, image, tmp_path):
@@ -143,7 +182,7 @@ def test_a_removed_image_is_not_served(home, catalog, image):
         remove_image(home, name)
 
     assert catalog.repositories() == []
-    assert catalog.document(Repository("centos"), "7") is None
+    assert catalog.documents(Repository("centos"), "7") == []
 
 
 def test_an_image_with_a_subject_is_its_referrer(home, catalog, image):

@@ -87,6 +87,33 @@ def test_an_index_is_resolved_as_such(registry, client, refer, image):
     assert isinstance(oci.parse_document(raw, got.media_type), oci.Index)
 
 
+def test_the_digest_of_now_is_asked_for_by_head(registry, client, app, refer, image):
+    """M15: with all types, and of a name with a digest only whether it is there."""
+    other = refer(registry, f"app@sha512:{hashlib.sha512(image.raw).hexdigest()}")
+
+    assert client.current_digest(app) == image.descriptor.digest
+    assert client.current_digest(other) == other.digest
+    assert client.current_digest(refer(registry, "app:nope")) is None
+    assert {request.method for request in registry.requests} == {"HEAD"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(pytest.param(status(code), id=f"M15-{code}") for code in (400, 403, 404, 405, 429, 500)),
+        pytest.param(hang_up, id="M15-no-answer"),
+        pytest.param(with_headers({"Docker-Content-Digest": ""}), id="M15-says-no-digest"),
+        pytest.param(with_headers({"Docker-Content-Digest": "x"}), id="M15-says-no-such-digest"),
+    ],
+)
+def test_no_digest_of_now_is_no_error(registry, client, app, image, sleeps, fault):
+    """M15: nor is it asked for again: that is for whoever needs the document."""
+    registry.fault("/manifests/", fault)
+
+    assert client.current_digest(app) is None
+    assert sleeps == []
+
+
 def test_with_a_digest_the_tag_is_not_asked_for(registry, client, refer, image):
     """A digest decides, wherever the tag points by now."""
     other = registry.add_image("app", "1", [b"newer"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layerkit.registry.message import Request, knows, parse_head, wanted_range
+from layerkit.registry.message import Request, accepts, knows, parse_head, wanted_range
 
 ETAG = '"sha256:00"'
 
@@ -150,3 +150,21 @@ def test_a_range_may_not_count(request_, wanted):
 def test_a_client_may_know_the_content(text, known):
     """If-None-Match is compared without regard to weakness (RFC 9110, 13.1.2)."""
     assert knows(asking(if_none_match=text), ETAG) == known
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("", True),
+        (" , ", True),
+        ("a/b", True),
+        ("x/y, A/B;q=0.3", True),
+        ("*/*", True),
+        ("x/y, application/*", True),
+        ("x/y", False),
+        ("a/bc, a", False),
+    ],
+)
+def test_a_client_may_say_what_it_takes(text, taken):
+    """By Accept, without regard to case and weights; who says nothing takes all."""
+    assert accepts(asking(accept=text), "a/b") == taken

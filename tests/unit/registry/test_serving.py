@@ -5,11 +5,12 @@ import json
 import pytest
 
 from layerkit import digest as digests
-from layerkit.oci import OCI_INDEX, OCI_MANIFEST
+from layerkit.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from layerkit.registry.message import parse_head
 from layerkit.registry.serving import Document, Repository, answer
 
 MANIFEST = Document(OCI_MANIFEST, digests.of_bytes(b"manifest"), b"manifest")
+INDEX = Document(OCI_INDEX, digests.of_bytes(b"index"), b"index")
 BLOB = digests.of_bytes(b"0123456789")
 OTHER = digests.of_bytes(b"other")
 REFERRERS = [{"digest": "sha256:1", "artifactType": "a"}, {"digest": "sha256:2"}]
@@ -29,8 +30,10 @@ class Shelf:
         known = (Repository("a/b"), Repository("a/b", "r"))
         return ["2", "latest", "1"] if repository in known else None
 
-    def document(self, repository, reference):
-        return MANIFEST if reference in ("1", MANIFEST.digest) else None
+    def documents(self, repository, reference):
+        if reference == "2":
+            return [INDEX, MANIFEST]
+        return [MANIFEST] if reference in ("1", MANIFEST.digest) else []
 
     def blob(self, repository, digest):
         return self.path if digest == BLOB else None
@@ -70,6 +73,30 @@ def code(given):
 def test_it_is_a_registry(ask, path):
     """The version check is answered with 200."""
     assert ask(f"GET {path}").status == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        pytest.param([], INDEX, id="says-nothing"),
+        pytest.param(["*/*"], INDEX, id="anything"),
+        pytest.param([f"{OCI_MANIFEST}, {OCI_INDEX}"], INDEX, id="both"),
+        pytest.param([OCI_MANIFEST, f"{OCI_INDEX.upper()};q=0.5"], INDEX, id="two-lines-and-case"),
+        pytest.param([OCI_MANIFEST], MANIFEST, id="manifests-only"),
+        pytest.param([f"{DOCKER_INDEX}, {OCI_MANIFEST}"], MANIFEST, id="other-kind-of-index"),
+        pytest.param([DOCKER_MANIFEST], MANIFEST, id="neither"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_client_gets_the_form_that_it_accepts(ask, method, accept, given):
+    """The first form of a tag for whoever takes it, else the next; caches are told what it is by."""
+    found = ask(f"{method} /v2/a/b/manifests/2", *(f"Accept: {each}" for each in accept))
+
+    assert found.status == 200
+    assert found.headers["Content-Type"] == given.media_type
+    assert found.headers["Docker-Content-Digest"] == str(given.digest)
+    assert found.headers["Vary"] == "Accept"
+    assert found.body == given.raw
 
 
 @pytest.mark.parametrize("reference", ["1", MANIFEST.digest])

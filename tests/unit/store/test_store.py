@@ -295,6 +295,97 @@ def test_an_image_that_got_a_name_meanwhile_is_not_removed(store, root):
     assert store.layers.has(APP.layers[0].diff_id)
 
 
+def make_index(store, *entries):
+    """Put an index in; its digest."""
+    listed = [{"mediaType": oci.OCI_INDEX, "digest": str(each), "size": 1} for each in entries]
+    return store.blobs.put(json.dumps({"schemaVersion": 2, "manifests": listed}).encode())
+
+
+def give_name(store, text, target, *way):
+    """Let a name of the one image come from an index."""
+    store.name_image(APP, [NameRecord(text, APP.manifest, target)], [target, *way])
+
+
+class TestIndexes:
+    """The indexes that a name came from stay as long as a name needs them."""
+
+    def test_they_go_with_the_last_name(self, store, root):
+        """Inner ones, too; index.json is about manifests in any case."""
+        bring(store, APP, "x:0")
+        inner = make_index(store)
+        outer, other = make_index(store, inner), make_index(store, inner, inner)
+        for text, target in (("x:1", outer), ("x:2", outer), ("x:3", other)):
+            give_name(store, text, target, inner)
+        assert {digest for digest, _ in index(root)} == {str(APP.manifest)}
+
+        def here():
+            return [store.blobs.has(digest) for digest in (inner, outer, other)]
+
+        store.remove_names(["x:1"], [])
+        assert here() == [True, True, True]
+        store.remove_names(["x:2"], [])
+        assert here() == [True, False, True]
+        store.remove_names(["x:3"], [])
+        assert here() == [False, False, False]
+        assert store.database.images() == [APP]
+
+    def test_one_that_a_name_moved_away_from_goes(self, store):
+        """What is only of the old one; what the new one needs stays."""
+        bring(store, APP, "x:0")
+        inner, alone = make_index(store), make_index(store, digests.of_bytes(b"absent"))
+        old, new = make_index(store, inner, alone), make_index(store, inner)
+        give_name(store, "x:1", old, inner, alone)
+
+        give_name(store, "x:1", new, inner)
+
+        assert [store.blobs.has(each) for each in (old, alone, inner, new)] == [
+            False, False, True, True,
+        ]  # fmt: skip
+
+    def test_one_that_is_not_here_is_no_fault(self, store, root):
+        """Names from before indexes were kept can be given, moved and removed."""
+        bring(store, APP, "x:0")
+        absent = digests.of_bytes(b"absent")
+        for target in (absent, APP.manifest, absent):
+            store.name_image(APP, [NameRecord("x:1", APP.manifest, target)])
+
+        store.remove_names(["x:0", "x:1"], [APP])
+
+        assert list((root / "blobs/sha256").iterdir()) == []
+
+    def test_one_that_went_meanwhile_leaves_no_name(self, store):
+        """As with all other content, whoever brought it has to bring it again."""
+        bring(store, APP, "x:0")
+
+        with pytest.raises(NotFoundError, match="was removed while"):
+            give_name(store, "x:1", digests.of_bytes(b"gone"))
+
+        assert store.database.name("x:1") is None
+
+    def test_they_are_not_discarded(self, store):
+        """What a name needs is not removed, whoever says that it is not needed."""
+        bring(store, APP, "x:0")
+        inner = make_index(store)
+        outer, stray = make_index(store, inner), make_index(store, inner, inner)
+        give_name(store, "x:1", outer, inner)
+
+        store.discard([inner, outer, stray], [])
+
+        assert [store.blobs.has(each) for each in (inner, outer, stray)] == [True, True, False]
+
+    def test_a_rotted_one_goes_all_the_same(self, store, root):
+        """It needs not be read to be removed."""
+        bring(store, APP, "x:0")
+        target = make_index(store)
+        give_name(store, "x:1", target)
+        store.blobs.path(target).chmod(0o600)
+        store.blobs.path(target).write_bytes(b"rotted")
+
+        store.remove_names(["x:0", "x:1"], [APP])
+
+        assert list((root / "blobs/sha256").iterdir()) == []
+
+
 @pytest.mark.debian("skopeo", "umoci")
 def test_other_tools_read_the_store_as_an_image_layout(store, root):
     """skopeo inspects an image by its name, and umoci lists the names."""
