@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.argument("name", nargs=-1, shell_complete=complete_both)
 @click.pass_obj
 def command(settings: Settings, name: tuple[str, ...]) -> int:
-    """Mount the root of containers, or of images read-only, and print where.
+    """Mount the root of containers and images, and print where.
 
-    Without a name, show what is mounted.
+    An image is read-only; a container is one that does not run. Without a name, show what is mounted.
     """
     from layerkit.ops.mounts import mount, mounts  # noqa: PLC0415  not for --help
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from layerkit.cli import output, template
 
-if TYPE_CHECKING:
-    from layerkit.cli.app import Settings
-
 
 @click.command("version")
 @click.option("-f", "--format", "text", metavar="FORMAT", help="json, or a Go template.")
-@click.pass_obj
-def command(settings: Settings, text: str | None) -> None:
+def command(text: str | None) -> None:
     """Show the versions of layerkit and of what it runs on.
 
     Also which snapshot drivers work here, and why others do not.
     """
     from layerkit.ops.version import version  # noqa: PLC0415  not for --help
 
-    facts = version(settings.root)
+    facts = version()
     lines = template.parse(text).lines([facts]) if text else _describe(facts)
     for line in lines:
         output.line(line)

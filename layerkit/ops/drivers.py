@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 """The name that stands for the first one that works."""
+DRIVERS: tuple[type[OverlayDriver | CopyDriver], ...] = (OverlayDriver, CopyDriver)
 
 
 def drivers_of(root: Path) -> dict[str, Driver]:
     """All drivers by name, for the state directory at `root`; nothing is read or made yet."""
     scratch = root / "ingest"
     remove = partial(remove_tree, scratch=scratch)
-    drivers: tuple[Driver, ...] = (
-        OverlayDriver(root / "trees", scratch, remove),
-        CopyDriver(root / "trees", scratch, remove),
-    )
-    return {driver.name: driver for driver in drivers}
+    return {driver.name: driver(root / "trees", scratch, remove) for driver in DRIVERS}

@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit import __version__, platforms
 from layerkit.oci import Platform
-from layerkit.ops.drivers import drivers_of
+from layerkit.ops.drivers import DRIVERS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from layerkit.snapshot.driver import Driver
 
 
-def version(root: Path) -> dict[str, Any]:
-    """The facts, with docker's field names where docker has the field.
-
-    `root` is the state directory, which need not exist.
-    """
+def version() -> dict[str, Any]:
+    """The facts, with docker's field names where docker has the field."""
     uname = os.uname()
     machine = platforms.normalize(Platform(uname.sysname, uname.machine))
     return {
@@ -32,7 +27,7 @@ def version(root: Path) -> dict[str, Any]:
         "Os": machine.os,
         "Arch": machine.architecture,
         "KernelVersion": uname.release,
-        "SnapshotDrivers": [_driver(each) for each in drivers_of(root).values()],
+        "SnapshotDrivers": [_driver(each) for each in DRIVERS],
     }
 
 
@@ -49,6 +44,6 @@ def commit() -> str:
     return str(found)[:7]
 
 
-def _driver(driver: Driver) -> dict[str, Any]:
+def _driver(driver: type[Driver]) -> dict[str, Any]:
     obstacle = driver.obstacle()
     return {"Name": driver.name, "Works": not obstacle, "Reason": obstacle}

@@ -54,7 +54,8 @@ class Driver(Protocol):
     name: str
     is_layered: bool
 
-    def obstacle(self) -> str:
+    @staticmethod
+    def obstacle() -> str:
         """Why it does not work here, "" if it does."""
 
     def prepare(self, stack: Stack, observe: Observer) -> View:

@@ -40,7 +40,8 @@ class OverlayDriver:
     def __init__(self, trees: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
         self._folders = Folders(trees, scratch, remove)
 
-    def obstacle(self) -> str:
+    @staticmethod
+    def obstacle() -> str:
         """Why it does not work here, "" if it does."""
         return kernel.obstacle("overlay")
 

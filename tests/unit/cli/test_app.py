@@ -135,7 +135,7 @@ def test_options_have_the_documented_values():
     }
 
     assert choices == {
-        "driver": ["auto", "overlay"],
+        "driver": ["auto", "overlay", "copy"],
         "progress": ["auto", "plain", "json", "none"],
     }
 
