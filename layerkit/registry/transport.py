@@ -17,7 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from layerkit.errors import RegistryError
-from layerkit.registry import address, outcome
+from layerkit.registry import address, exact, outcome
 from layerkit.registry.endpoints import TLS, USUAL
 from layerkit.registry.tls import context
 
@@ -221,7 +221,8 @@ class Transport:
             prepared = requests.Request(
                 request.method, request.url, headers=dict(request.headers), data=request.body
             ).prepare()
-            prepared.url = request.url  # prepare() rewrites escapes; a signature may cover them
+            # Else prepare() and urllib3 write escapes anew; a signature may cover them.
+            prepared.url = prepared.headers[exact.WRITTEN] = request.url
             response = self._session(request.tls).send(
                 prepared,
                 stream=True,
@@ -262,7 +263,7 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("http://", HTTPAdapter(_HOSTS, _CONNECTIONS))
+        self.mount("http://", _Adapter(_HOSTS, _CONNECTIONS))
         self._tls = tls
         self._lock = threading.Lock()
         del self.adapters["https://"]
@@ -278,7 +279,20 @@ class _Session(requests.Session):
         """No target: `send` would read the redirect's body, however long, to look ahead."""
 
 
-class _TLSAdapter(HTTPAdapter):
+class _Adapter(HTTPAdapter):
+    """Asks for URLs as they were written."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        exact.use(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        exact.use(manager)
+        return manager
+
+
+class _TLSAdapter(_Adapter):
     """Trusts what one TLS context trusts, instead of the list of certificates in `certifi`."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
