@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerkit import oci
+from layerkit.errors import IntegrityError, NotFoundError
 from layerkit.events import LayerProgress, Phase, Resolved, ignore
+from layerkit.oci import Descriptor
 from layerkit.ops import documents
 from layerkit.ops.install import install
 from layerkit.ops.notices import tell_warnings
@@ -19,12 +21,13 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
-    from layerkit.oci import Descriptor, Platform
+    from layerkit.oci import Platform
     from layerkit.ops.home import Home
     from layerkit.reference import Reference
     from layerkit.registry.client import Client
     from layerkit.store.ingest import Ingest
     from layerkit.store.records import ImageRecord
+    from layerkit.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def pull(
             return client.blob_bytes(reference, descriptor)
         return client.document(reference, descriptor)
 
-    found, raw = client.resolve_document(reference)
+    found, raw = _known(store, reference, client, platform) or client.resolve_document(reference)
     document = oci.parse_document(raw, found.media_type)
     manifest = documents.choose(document, platform, read, what)
     config = documents.read_config(manifest, read)
@@ -82,6 +85,22 @@ def pull(
     tell_warnings(client, observe)
     updated = before is None or before.manifest != image.manifest
     return PullResult(name, found.digest, image, updated)
+
+
+def _known(
+    store: Store, reference: Reference, client: Client, platform: Platform
+) -> tuple[Descriptor, bytes] | None:
+    """What the name meant here, with the manifest, if it still means that in the registry."""
+    name = store.database.name(reference.identity)
+    image = None if name is None else store.database.image(name.manifest)
+    if name is None or image is None or image.platform != str(platform):
+        return None
+    if client.announced(reference) != str(name.target):
+        return None
+    with contextlib.suppress(IntegrityError, NotFoundError):  # then it is fetched again
+        raw = store.blobs.read(name.manifest, oci.DOCUMENT_LIMIT)
+        return Descriptor(image.media_type, name.target, len(raw)), raw
+    return None
 
 
 class _Registry:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 from layerkit import digest as digests
 from layerkit import oci
-from layerkit.errors import DocumentError, IntegrityError, UnavailableError
+from layerkit.errors import (
+    DocumentError,
+    IntegrityError,
+    NotFoundError,
+    RegistryError,
+    UnavailableError,
+)
 from layerkit.oci import Descriptor
 from layerkit.registry import endpoints, limits, outcome, retry
 from layerkit.registry.auth import tell_nobody
@@ -107,6 +113,21 @@ class Client:
             digests.verify(what, digest, None, raw)
         media_type = announced if _tells_a_kind(announced) else _own_media_type(raw)
         return Descriptor(media_type, digest or digests.of_bytes(raw), len(raw)), raw
+
+    def announced(self, reference: Reference) -> str:
+        """The digest that the registry says the name has now, "" if it does not say so to a HEAD.
+
+        That is not the word to trust, but where it is known, nothing has to be fetched; and Docker
+        Hub counts no HEAD as a pull.
+        """
+        path = f"manifests/{reference.digest or reference.tag}"
+        try:
+            with self._talk.get(
+                reference, path, "", _DOCUMENTS, action=Action.RESOLVE, method="HEAD"
+            ) as answer:
+                return answer.header("Docker-Content-Digest").strip()
+        except (RegistryError, NotFoundError):
+            return ""
 
     def document(self, reference: Reference, descriptor: Descriptor) -> bytes:
         """A manifest or index by its descriptor; raises `IntegrityError` for other bytes."""

@@ -59,8 +59,9 @@ class Talk:
         also: Container[int] = (),
         *,
         action: Action = Action.PULL,
+        method: str = "GET",
     ) -> Answer:
-        """The first good answer of the endpoints to a GET of `path` in the repository.
+        """The first good answer of the endpoints to a GET or HEAD of `path` in the repository.
 
         What the last endpoint says counts; that is the registry itself.
         """
@@ -69,14 +70,13 @@ class Talk:
             if endpoint.base in self._silent:
                 continue
             try:
-                return self._ask(
-                    endpoint, reference, Request(endpoint.url(path), headers), what, also
-                )
+                request = Request(endpoint.url(path), headers, method)
+                return self._ask(endpoint, reference, request, what, also)
             except (AuthError, NotFoundError):
                 continue
             except RegistryError:
                 self._silent.add(endpoint.base)
-        return self._ask(last, reference, Request(last.url(path), headers), what, also)
+        return self._ask(last, reference, Request(last.url(path), headers, method), what, also)
 
     def url(self, reference: Reference, path: str) -> str:
         """Where the registry itself has what is at `path` of the reference's repository."""
@@ -173,6 +173,9 @@ class Talk:
         if not endpoint.is_origin:  # another server gets the credentials for its own name
             asked = replace(reference, registry=endpoint.registry, repository=endpoint.repository)
         answer = self._auth.exchange(asked, request.url, what, send, access)
+        if _has_expired(request, answer):
+            answer.discard()
+            answer = self._auth.exchange(asked, request.url, what, send, access)
         return self._judged(asked, answer, what, also)
 
     def _judged(
@@ -183,6 +186,12 @@ class Talk:
             return answer
         with answer:
             raise _refusal(answer, what, self._auth.hint(reference.registry))
+
+
+def _has_expired(request: Request, answer: Answer) -> bool:
+    """Whether storage refuses, once, the URL that a registry sent us to: they are signed for a time."""
+    elsewhere = answer.origin != address.origin(request.url)
+    return elsewhere and answer.status == HTTPStatus.FORBIDDEN
 
 
 def _with_login(request: Request, authorization: str) -> Request:
