@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 import unicodedata
 from http import HTTPStatus
@@ -108,11 +109,11 @@ def refusal(
 def failure(failed: str, error: Exception, limits: Limits) -> RegistryError:
     """The error for one of `FAILURES`; `failed` says what went wrong with whom."""
     causes = list(_causes(error))
+    through = " (through the proxy)" if _has(causes, urllib3.exceptions.ProxyError) else ""
     for cause in causes:
         disagreement = _disagreement(cause)
         if disagreement:
-            return RegistryError(f"{failed}: {disagreement}", hint=_setting(cause))
-    through = " (through the proxy)" if _has(causes, urllib3.exceptions.ProxyError) else ""
+            return RegistryError(f"{failed}{through}: {disagreement}", hint=_setting(cause))
     reasons = filter(None, (_reason(cause, limits) for cause in causes))
     return UnavailableError(f"{failed}{through}: {next(reasons, 'connection failed')}")
 
@@ -151,6 +152,8 @@ def _disagreement(cause: BaseException) -> str:
             return f"its certificate is not trusted ({clean(cause.verify_message)})"
         case ssl.SSLError() if not isinstance(cause, _TLS_END):
             return f"TLS failed ({clean(cause.reason or 'unknown').replace('_', ' ').lower()})"
+        case socket.gaierror(errno=socket.EAI_NONAME | socket.EAI_NODATA):
+            return _os_reason(cause)
         case requests.exceptions.InvalidURL() | urllib3.exceptions.LocationValueError():
             return "not a valid host"
         case HTTPException() if not isinstance(cause, (RemoteDisconnected, IncompleteRead)):
