@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from layerkit import oci
 from layerkit.errors import IntegrityError, NotFoundError
 from layerkit.events import LayerProgress, Phase, Resolved, ignore
-from layerkit.oci import Descriptor
 from layerkit.ops import documents
 from layerkit.ops.install import install
 from layerkit.ops.notices import tell_warnings
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest
     from layerkit.events import Observer
-    from layerkit.oci import Platform
+    from layerkit.oci import Descriptor, Platform
     from layerkit.ops.home import Home
     from layerkit.reference import Reference
     from layerkit.registry.client import Client
@@ -87,22 +86,6 @@ def pull(
     return PullResult(name, found.digest, image, updated)
 
 
-def _known(
-    store: Store, reference: Reference, client: Client, platform: Platform
-) -> tuple[Descriptor, bytes] | None:
-    """What the name meant here, with the manifest, if it still means that in the registry."""
-    name = store.database.name(reference.identity)
-    image = None if name is None else store.database.image(name.manifest)
-    if name is None or image is None or image.platform != str(platform):
-        return None
-    if client.announced(reference) != str(name.target):
-        return None
-    with contextlib.suppress(IntegrityError, NotFoundError):  # then it is fetched again
-        raw = store.blobs.read(name.manifest, oci.DOCUMENT_LIMIT)
-        return Descriptor(image.media_type, name.target, len(raw)), raw
-    return None
-
-
 class _Registry:
     """Blobs from a registry; see `install.Source`."""
 
@@ -129,3 +112,19 @@ class _Registry:
     def stop(self) -> None:
         """End all downloads."""
         self._downloader.close()
+
+
+def _known(
+    store: Store, reference: Reference, client: Client, platform: Platform
+) -> tuple[Descriptor, bytes] | None:
+    """What the name meant here, with the manifest, if it still means that in the registry."""
+    name = store.database.name(reference.identity)
+    image = None if name is None else store.database.image(name.manifest)
+    if name is None or image is None or image.platform != str(platform):
+        return None
+    if client.announced(reference) != str(name.target):
+        return None
+    with contextlib.suppress(IntegrityError, NotFoundError):  # then it is fetched again
+        raw = store.blobs.read(name.manifest, oci.DOCUMENT_LIMIT)
+        return oci.Descriptor(image.media_type, name.target, len(raw)), raw
+    return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from layerkit.errors import AuthError, NotFoundError, RegistryError
+from layerkit.errors import AuthError, NotFoundError, RegistryError, UnavailableError
 from layerkit.reference import Reference
 from layerkit.registry import address, outcome, retry
 from layerkit.registry.auth import Authenticator
@@ -74,8 +74,10 @@ class Talk:
                 return self._ask(endpoint, reference, request, what, also)
             except (AuthError, NotFoundError):
                 continue
-            except RegistryError:
-                self._silent.add(endpoint.base)
+            except RegistryError as error:
+                # Not every mirror knows HEAD; one that cannot be reached knows nothing else.
+                if method == "GET" or isinstance(error, UnavailableError):
+                    self._silent.add(endpoint.base)
         return self._ask(last, reference, Request(last.url(path), headers, method), what, also)
 
     def url(self, reference: Reference, path: str) -> str:

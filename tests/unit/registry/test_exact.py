@@ -7,7 +7,7 @@ from support.faults import redirect
 
 from layerkit.registry import exact
 from layerkit.registry.limits import Limits
-from layerkit.registry.transport import Transport
+from layerkit.registry.transport import Request, Transport
 
 QUERY = "sig=a%2bb%2Fc%7E~&empty=&x"
 
@@ -39,7 +39,7 @@ def test_a_signed_url_arrives_byte_for_byte(registry, other, proxied):
     registry.fault("^/v2/$", redirect(f"http://{name}", query=QUERY))
     transport = Transport(Limits(connect=5, read=20), "test", {"http": other.url})
 
-    with transport.get(f"{registry.url}/v2/?{QUERY}", {}) as answer:
+    with transport.send(Request(f"{registry.url}/v2/?{QUERY}")) as answer:
         assert answer.read_past(100) == b"{}"
     transport.close()
 
