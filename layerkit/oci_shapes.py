@@ -31,6 +31,7 @@ class Descriptor(_Document):
     platform: Platform | None = None
     annotations: dict[str, str] | None = None
     artifact_type: str | None = None
+    data: str | None = None
 
 
 class Index(_Document):

@@ -62,6 +62,9 @@ def pull(
     what = reference.familiar
 
     def read(descriptor: Descriptor) -> bytes:
+        embedded = documents.embedded(descriptor, observe)
+        if embedded is not None:
+            return embedded
         if descriptor.media_type in oci.CONFIG_TYPES:
             if store.blobs.has(descriptor.digest):
                 return store.blobs.read(descriptor.digest, oci.DOCUMENT_LIMIT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
@@ -330,6 +331,54 @@ def test_what_is_told_on_the_way(registry, fetch):
     assert {event for event in seen if isinstance(event, LayerDone)} == {
         LayerDone(blob.digest, reused=True) for blob in added.layers
     }
+
+
+def test_a_config_may_be_embedded(registry, fetch):
+    """M11: what a descriptor brings along, and is right, is not asked for."""
+    raw = json.dumps(config_of(diff_id(LOW))).encode()
+    config = registry.add_blob("app", raw, oci.OCI_CONFIG)
+    add_embedding(registry, config, base64.b64encode(raw).decode())
+    told = []
+
+    fetch(observe=told.append)
+
+    assert blob_requests(registry, config) == []
+    assert [each for each in told if isinstance(each, Notice)] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: base64.b64encode(raw[:-1] + b" ").decode(),
+        lambda raw: base64.b64encode(raw + b" ").decode(),
+        lambda raw: base64.b64encode(raw).decode() + "?",
+        lambda raw: "é",
+    ],
+    ids=["M11-wrong-bytes", "M11-wrong-length", "M11-no-base64", "M11-no-ascii"],
+)
+def test_what_is_embedded_and_wrong_is_fetched(registry, fetch, change):
+    """It is warned of, and nothing of it is used."""
+    raw = json.dumps(config_of(diff_id(LOW))).encode()
+    config = registry.add_blob("app", raw, oci.OCI_CONFIG)
+    add_embedding(registry, config, change(raw))
+    told = []
+
+    fetch(observe=told.append)
+
+    assert len(blob_requests(registry, config)) == 1
+    (notice,) = [each for each in told if isinstance(each, Notice)]
+    assert (notice.severity, str(config.digest) in notice.text) == ("warning", True)
+
+
+def add_embedding(registry, config, data):
+    """Hold an image whose config is embedded as `data`."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": oci.OCI_MANIFEST,
+        "config": wire(config, data=data),
+        "layers": [wire(add_layer(registry, LOW))],
+    }
+    registry.add_manifest("app", json.dumps(document).encode(), oci.OCI_MANIFEST, "1")
 
 
 def test_an_image_without_layers(registry, fetch):
