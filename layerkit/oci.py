@@ -71,7 +71,8 @@ class Platform:
 class Descriptor:
     """What to fetch and how to know it is right (image-spec descriptor.md); `size` in bytes.
 
-    `data` is the content itself in base64, as the document has it, or "".
+    `data` is the content itself in base64, as the document has it, or ""; `urls` are where a layer
+    is that registries must not hand out.
     """
 
     media_type: str
@@ -81,6 +82,7 @@ class Descriptor:
     annotations: dict[str, str] = field(default_factory=dict, hash=False)
     artifact_type: str = ""
     data: str = field(default="", repr=False)
+    urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,7 @@ def _descriptor(wire: shapes.Descriptor) -> Descriptor:
         annotations=wire.annotations or {},
         artifact_type=wire.artifact_type or "",
         data=wire.data or "",
+        urls=tuple(wire.urls or ()),
     )
 
 

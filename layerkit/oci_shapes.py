@@ -32,6 +32,7 @@ class Descriptor(_Document):
     annotations: dict[str, str] | None = None
     artifact_type: str | None = None
     data: str | None = None
+    urls: list[str] | None = None
 
 
 class Index(_Document):

@@ -234,7 +234,12 @@ class Client:
     ) -> Answer:
         what = _blob_name(reference, descriptor)
         path = f"blobs/{descriptor.digest}"
-        return self._talk.get(reference, path, what, headers or {}, also)
+        try:
+            return self._talk.get(reference, path, what, headers or {}, also)
+        except NotFoundError:
+            if not descriptor.urls:
+                raise
+        return self._talk.foreign(reference, descriptor.urls[0], what, headers or {}, also)
 
     def _repeated(self, attempt: Callable[[], _T]) -> _T:
         number = 0

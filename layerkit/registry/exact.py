@@ -8,21 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from urllib3 import PoolManager
-
 WRITTEN = ":url"
 """The header that hands the URL over; a connection that is not one of these refuses the name."""
-
-
-def use(manager: PoolManager) -> None:
-    """Let `manager` ask for the URL in the header `WRITTEN`, where a request has one."""
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
 
 def target(url: str, headers: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -68,3 +62,21 @@ class _Pool(HTTPConnectionPool):
 
 class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
+
+
+_POOLS = {"http": _Pool, "https": _TLSPool}
+
+
+class Adapter(HTTPAdapter):
+    """Asks for the URL in the header `WRITTEN`, where a request has one."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As it was, with our own connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        """As it was, with our own connections."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

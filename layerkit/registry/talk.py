@@ -104,6 +104,25 @@ class Talk:
         elsewhere = replace(request, tls=TLS(authorities=home.tls.authorities))
         return self._judged(reference, self._transport.send(elsewhere), what, also)
 
+    def foreign(
+        self,
+        reference: Reference,
+        url: str,
+        what: str,
+        headers: Mapping[str, str],
+        also: Container[int] = (),
+    ) -> Answer:
+        """A layer that only its maker hands out, at the `url` of its descriptor (image-spec layer.md,
+        "Non-Distributable Layers").
+
+        A document leads no further than a redirect.
+        """
+        try:
+            there = address.follow(self.url(reference, ""), url)
+        except ValueError as error:
+            raise RegistryError(f"refused the address of {what}: {error}") from None
+        return self.ask(reference, Request(there, headers), what, also=also)
+
     def check_login(self, registry: str) -> None:
         """Return if the registry takes our credentials, or asks for none."""
         reference = Reference(registry, "", None, None)

@@ -14,7 +14,6 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from layerkit.errors import RegistryError
 from layerkit.registry import address, exact, outcome
@@ -263,7 +262,7 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("http://", _Adapter(_HOSTS, _CONNECTIONS))
+        self.mount("http://", exact.Adapter(_HOSTS, _CONNECTIONS))
         self._tls = tls
         self._lock = threading.Lock()
         del self.adapters["https://"]
@@ -279,20 +278,7 @@ class _Session(requests.Session):
         """No target: `send` would read the redirect's body, however long, to look ahead."""
 
 
-class _Adapter(HTTPAdapter):
-    """Asks for URLs as they were written."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        exact.use(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        exact.use(manager)
-        return manager
-
-
-class _TLSAdapter(_Adapter):
+class _TLSAdapter(exact.Adapter):
     """Trusts what one TLS context trusts, instead of the list of certificates in `certifi`."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:

@@ -20,6 +20,7 @@ from support.faults import (
     stall,
     status,
     with_headers,
+    wrong_bytes,
 )
 from support.names import resolving
 from support.processes import until
@@ -224,6 +225,71 @@ def test_ways_that_are_not_followed(environment, cli, tmp_path, storage, place, 
 
     assert pulled.code == 5
     assert why in pulled.err
+    assert storage.connections == 0
+
+
+def foreign(registry, layer, url):
+    """Hold an image whose layer is at `url`, and not in the registry."""
+    image = registry.add_image("app", None, [layer], compression="")
+    registry._repository("app").blobs.pop(str(image.layers[0].digest))
+    document = json.loads(image.raw)
+    document["layers"][0]["urls"] = [url]
+    document["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+    registry.add_manifest("app", json.dumps(document).encode(), oci.OCI_MANIFEST, "1")
+
+
+def test_a_layer_that_only_its_maker_has(cli, hosts, home, storage):
+    """M12: what the registry has not comes from the document's address, without login or headers."""
+    with TestRegistry("bearer") as registry:
+        digest = storage.add_blob("layers", NOISE).digest
+        foreign(registry, NOISE, f"{storage.url}/v2/layers/blobs/{digest}")
+        text = f'[host."{registry.url}".header]\nx-own = "secret"\n'
+        hosts(registry.host, f'server = "{registry.url}"\n{text}')
+
+        assert cli("pull", "-q", f"{registry.host}/app:1").code == 0
+
+    assert home.store.blobs.has(digest)
+    assert storage.requests
+    assert not {"Authorization", "X-Own"} & {
+        name for each in storage.requests for name in each.headers
+    }
+
+
+def test_a_layer_that_its_maker_changed(cli, registry, storage):
+    """M12: the digest is checked as that of any other blob."""
+    storage.add_blob("layers", NOISE)
+    storage.fault("blobs", wrong_bytes)
+    digest = storage.add_blob("layers", NOISE).digest
+    foreign(registry, NOISE, f"{storage.url}/v2/layers/blobs/{digest}")
+
+    pulled = cli("pull", "-q", f"{registry.host}/app:1")
+
+    assert pulled.code == 4
+    assert "wrong digest" in pulled.err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "https://169.254.169.254/x",
+        "https://127.0.0.1:{port}/x",
+        "http://{storage}/x",
+    ],
+    ids=["M12-file", "M12-T07-cloud", "M12-T07-this-machine", "M12-T07-without-tls"],
+)
+def test_layers_are_not_looked_for_everywhere(environment, cli, tmp_path, storage, url):
+    """A document leads neither to this machine nor to its link, nor away from TLS."""
+    authority, registry = secure("r.example")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with registry, resolving({"r.example": ["127.0.0.1"]}):
+        foreign(registry, NOISE, url.format(port=port_of(storage), storage=storage.host))
+        name = f"r.example:{port_of(registry)}/app:1"
+
+        pulled = cli("pull", "--ca", tmp_path / "ca.pem", name)
+
+    assert pulled.code == 5
+    assert "refused the address of blob" in pulled.err
     assert storage.connections == 0
 
 
