@@ -74,6 +74,7 @@ class Client:
         warn: Callable[[str], None] = tell_nobody,
     ) -> None:
         self.limits = limits
+        self._warn = warn
         self._sleep = sleep
         self._transport = Transport(limits, user_agent, proxies)
         self._talk = Talk(self._transport, lookup, credentials, limits, warn)
@@ -217,6 +218,8 @@ class Client:
         with self._talk.get(reference, path, what, _DOCUMENTS, action=action) as answer:
             raw = answer.read_past(limit)
             media_type, _, _ = answer.header("Content-Type").partition(";")
+            if said := outcome.other_digest(answer.header("Docker-Content-Digest"), raw):
+                self._warn(f"{answer.name} says that {what} is {said}, but sends something else")
             return media_type.strip().lower(), raw
 
     def _blob_bytes(self, reference: Reference, descriptor: Descriptor, limit: int) -> bytes:

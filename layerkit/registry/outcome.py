@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3
 
+from layerkit import digest as digests
 from layerkit.errors import AuthError, NotFoundError, RegistryError, UnavailableError
 from layerkit.registry import retry
 
@@ -72,6 +73,16 @@ def server_text(body: bytes, content_type: str) -> str:
     except (ValueError, RecursionError):
         return _plain_text(body.decode("utf-8", "replace"), content_type)
     return clean("; ".join(_json_texts(document)))
+
+
+def other_digest(said: str, raw: bytes) -> str:
+    """The sha256 digest that a registry says some bytes have, if they have another one."""
+    own = digests.of_bytes(raw)
+    try:
+        wrong = digests.parse(said).algorithm == own.algorithm and said != str(own)
+    except ValueError:
+        return ""
+    return said if wrong else ""
 
 
 def _plain_text(text: str, content_type: str) -> str:

@@ -293,6 +293,20 @@ def test_layers_are_not_looked_for_everywhere(environment, cli, tmp_path, storag
     assert storage.connections == 0
 
 
+def test_tls_that_ends_without_a_word(environment, cli, tmp_path):
+    """D12: a connection that ends without close_notify has broken off; the rest is asked for."""
+    authority, registry = secure("127.0.0.1")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with registry:
+        blob = registry.add_image("app", "1", [NOISE], compression="").layers[0]
+        registry.fault(blob.digest.hex, cut(1 << 20), times=3)
+
+        pulled = cli("pull", "-q", "--ca", tmp_path / "ca.pem", f"{registry.host}/app:1")
+
+        assert pulled.code == 0, pulled.err
+        assert sent(registry, blob) <= blob.size + 3 * (64 << 10)
+
+
 # -- mirrors ----------------------------------------------------------------------------------------
 
 

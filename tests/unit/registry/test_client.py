@@ -142,6 +142,22 @@ def test_the_digest_is_computed(registry, client, app, image, headers):
     assert client.resolve_document(app)[0] == image.descriptor
 
 
+@pytest.mark.parametrize("named", ["1", "@{digest}"], ids=["tag", "digest"])
+def test_a_wrong_word_about_the_digest_is_told(registry, refer, image, named):
+    """M05: the bytes are right, so they are taken; the user hears that the header is not."""
+    other = "sha256:" + "0" * 64
+    registry.fault("manifests", with_headers({"Docker-Content-Digest": other}))
+    told = []
+    name = f"app{named.format(digest=image.descriptor.digest)}" if named != "1" else "app:1"
+
+    with Client(warn=told.append) as client:
+        assert client.resolve_document(refer(registry, name))[0] == image.descriptor
+
+    (line,) = told
+    assert registry.host in line
+    assert other in line
+
+
 def test_wrong_bytes_for_a_digest_are_refused(registry, client, refer, image):
     """M05: a document that is not the one asked for by digest is refused with both digests, once."""
     registry.fault("manifests", wrong_bytes)
@@ -514,3 +530,15 @@ def test_docker_hub_is_asked_where_it_is(monkeypatch):
         client.resolve_document(reference.parse("centos:7"))
 
     assert asked == [("registry-1.docker.io", 443)]
+
+
+@pytest.mark.parametrize("said", ["", "x", "blake3:" + "0" * 64, "sha512:" + "0" * 128])
+def test_a_word_that_says_nothing_is_not_told(registry, refer, image, said):
+    """M06: without a digest, or with one of another kind, there is nothing to compare with."""
+    registry.fault("manifests", with_headers({"Docker-Content-Digest": said}))
+    told = []
+
+    with Client(warn=told.append) as client:
+        assert client.resolve_document(refer(registry, "app:1"))[0] == image.descriptor
+
+    assert told == []

@@ -22,10 +22,12 @@ from support.faults import (
     chunked,
     crowded,
     cut,
+    hang_up,
     ignore_range,
     lying_416,
     more_bytes,
     redirect,
+    reset,
     shorter,
     silence,
     slow,
@@ -200,6 +202,15 @@ def test_d11_connections_that_break_lose_little(registry, fetch, blob, reset):
 
     assert fetch(blob) == DATA
     assert sent(registry) <= len(DATA) + 20 * SLACK
+
+
+@pytest.mark.parametrize("fault", [hang_up, reset], ids=["D12-end", "D12-reset"])
+def test_d12_connections_that_break_before_the_answer(registry, fetch, blob, fault):
+    """Nothing is lost by them, and a few in a row do not end it."""
+    registry.fault("blobs", After(1, fault), times=3)
+
+    assert fetch(blob) == DATA
+    assert sent(registry) == len(DATA)
 
 
 def test_d14_no_progress_is_given_up(registry, fetch, blob, blobs):
