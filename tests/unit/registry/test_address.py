@@ -27,7 +27,7 @@ ELSEWHERE = ["example.com", "10.0.0.1", "128.0.0.1", "2001:db8::1", "localhost.c
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_plain_http_is_for_loopback(host):
-    """T12: a registry on this machine is asked over http."""
+    """A registry on this machine is asked over http."""
     written = f"[{host}]" if ":" in host else host
 
     assert address.base_url(f"{written}:5000") == f"http://{written}:5000"
@@ -35,7 +35,7 @@ def test_plain_http_is_for_loopback(host):
 
 @pytest.mark.parametrize("host", [*ELSEWHERE[:3], "127.0.0.1.example.com", "localhost.example.com"])
 def test_every_other_registry_is_asked_over_https(host):
-    """T12: a registry elsewhere is asked over https, whatever its name looks like."""
+    """A registry elsewhere is asked over https, whatever its name looks like."""
     assert address.base_url(host) == f"https://{host}"
 
 

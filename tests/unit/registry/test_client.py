@@ -170,6 +170,18 @@ def test_wrong_bytes_for_a_digest_are_refused(registry, client, refer, image):
     assert len(registry.requests) == 2
 
 
+@pytest.mark.parametrize("said", ["", "x", "blake3:" + "0" * 64, "sha512:" + "0" * 128])
+def test_a_word_that_says_nothing_is_not_told(registry, refer, image, said):
+    """M06: without a digest, or with one of another kind, there is nothing to compare with."""
+    registry.fault("manifests", with_headers({"Docker-Content-Digest": said}))
+    told = []
+
+    with Client(warn=told.append) as client:
+        assert client.resolve_document(refer(registry, "app:1"))[0] == image.descriptor
+
+    assert told == []
+
+
 def test_documents_and_configs_are_verified(client, app, image):
     """A document or small blob comes whole, with the promised size and digest."""
     assert client.document(app, image.descriptor) == image.raw
@@ -530,15 +542,3 @@ def test_docker_hub_is_asked_where_it_is(monkeypatch):
         client.resolve_document(reference.parse("centos:7"))
 
     assert asked == [("registry-1.docker.io", 443)]
-
-
-@pytest.mark.parametrize("said", ["", "x", "blake3:" + "0" * 64, "sha512:" + "0" * 128])
-def test_a_word_that_says_nothing_is_not_told(registry, refer, image, said):
-    """M06: without a digest, or with one of another kind, there is nothing to compare with."""
-    registry.fault("manifests", with_headers({"Docker-Content-Digest": said}))
-    told = []
-
-    with Client(warn=told.append) as client:
-        assert client.resolve_document(refer(registry, "app:1"))[0] == image.descriptor
-
-    assert told == []

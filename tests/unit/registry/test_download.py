@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import itertools
 import random
 import re
 import threading
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from dataclasses import replace
 
 import pytest
@@ -152,7 +153,7 @@ def test_d04_a_cold_proxy(registry, fetch, blob, tmp_path):
     registry.fault("blobs", ignore_range, times=2)
     stores = [store(tmp_path / name) for name in ("one", "other")]
 
-    with ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
         got = list(pool.map(lambda blobs: fetch(blob, blobs=blobs), stores))
 
     assert got == [DATA, DATA]
