@@ -71,7 +71,11 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What to fetch and how to know it is right (image-spec descriptor.md); `size` in bytes."""
+    """What to fetch and how to know it is right (image-spec descriptor.md); `size` in bytes.
+
+    `data` is the content itself in base64, as the document has it, or ""; `urls` are where a layer
+    is that registries must not hand out.
+    """
 
     media_type: str
     digest: BlobDigest
@@ -79,6 +83,8 @@ class Descriptor:
     platform: Platform | None = None
     annotations: dict[str, str] = field(default_factory=dict, hash=False)
     artifact_type: str = ""
+    data: str = field(default="", repr=False)
+    urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +274,8 @@ def _descriptor(wire: shapes.Descriptor) -> Descriptor:
         platform=_platform(wire.platform),
         annotations=wire.annotations or {},
         artifact_type=wire.artifact_type or "",
+        data=wire.data or "",
+        urls=tuple(wire.urls or ()),
     )
 
 

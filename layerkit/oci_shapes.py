@@ -31,6 +31,8 @@ class Descriptor(_Document):
     platform: Platform | None = None
     annotations: dict[str, str] | None = None
     artifact_type: str | None = None
+    data: str | None = None
+    urls: list[str] | None = None
 
 
 class Index(_Document):

@@ -47,8 +47,7 @@ def pytest_generate_tests(metafunc):
 
 def pytest_itemcollected(item):
     """Let `-k cases` choose every test whose name holds a case, such as `[WH-01]`."""
-    if cases.named(item.name):
-        item.extra_keyword_matches.add("cases")
+    item.extra_keyword_matches |= cases.keywords(item.name)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -48,15 +48,36 @@ def test_every_tested_case_is_known(collected):
         ("test_x[WH-01]", ["WH-01"]),
         ("test_x[WH-18 WH-20-openat2]", ["WH-18", "WH-20"]),
         ("test_x[DG-08-digest-path]", ["DG-08"]),
+        ("test_x[D06-total]", ["D06"]),
+        ("test_x[True-A02 C13-SE-29]", ["A02", "C13", "SE-29"]),
         ("test_x[UTF-16]", []),
+        ("test_x[P-256]", []),
+        ("test_x[R1]", []),
+        ("test_x[D6]", []),
+        ("test_x[C120]", []),
+        ("test_x[K05s]", []),
         ("test_x[WH-1]", []),
         ("test_x[WH-011]", []),
         ("test_x[one]", []),
     ],
 )
 def test_a_name_says_its_cases(text, found):
-    """Two letters that are in use and two digits, anywhere in it."""
+    """One or two letters that are in use and two digits, anywhere in it but inside of a word."""
     assert cases.named(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("test_x[WH-01]", {"cases", "layer_cases"}),
+        ("test_x[D06-total]", {"cases", "registry_cases"}),
+        ("test_x[DG-26 K07]", {"cases", "layer_cases", "registry_cases"}),
+        ("test_x[one]", set()),
+    ],
+)
+def test_a_test_is_found_by_the_kind_of_its_cases(text, found):
+    """`-k layer_cases`, `-k registry_cases`, and `-k cases` for both."""
+    assert cases.keywords(text) == found
 
 
 @pytest.mark.parametrize(
@@ -65,7 +86,9 @@ def test_a_name_says_its_cases(text, found):
         ("WH-18: no directory.", ["WH-18"]),
         ("WH-18, WH-20: no directory.", ["WH-18", "WH-20"]),
         ("INV-1, WH-20: no directory.", ["WH-20"]),
-        ("D5, D20, XA-15: left out.", ["XA-15"]),
+        ("D5, XA-15: left out.", ["XA-15"]),
+        ("T09, T10: authorities.", ["T09", "T10"]),
+        ("DG-26, K07: once.", ["DG-26", "K07"]),
         ("No directory (WH-18).", []),
         ("As WH-18: no directory.", []),
         ("", []),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
 from layerkit import oci, platforms
-from layerkit.errors import DocumentError, NotFoundError
+from layerkit.errors import DocumentError, IntegrityError, NotFoundError
 from layerkit.events import Notice
 
 if TYPE_CHECKING:
@@ -101,6 +102,20 @@ def read_config(manifest: Manifest, read: Callable[[Descriptor], bytes]) -> Imag
     config = oci.parse_config(raw)
     oci.check_image(manifest, config)
     return config
+
+
+def embedded(descriptor: Descriptor, observe: Observer) -> bytes | None:
+    """The content that a descriptor brings along, None if it brings none that is right."""
+    if not descriptor.data:
+        return None
+    try:
+        raw = base64.b64decode(descriptor.data, validate=True)
+        digests.verify("embedded data", descriptor.digest, descriptor.size, raw)
+    except (ValueError, IntegrityError):
+        text = f"the data embedded for {descriptor.digest} is not that, and not used"
+        observe(Notice("warning", text))
+        return None
+    return raw
 
 
 def check_platform(

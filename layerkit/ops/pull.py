@@ -65,8 +65,12 @@ def pull(
     before = name_of(home, reference)
 
     def read(descriptor: Descriptor) -> bytes:
-        if store.blobs.has(descriptor.digest):
-            return _stored(store, descriptor)
+        embedded = documents.embedded(descriptor, observe)
+        if embedded is not None:
+            return embedded
+        known = store.blobs.sound(descriptor.digest, oci.DOCUMENT_LIMIT)
+        if known is not None and len(known) == descriptor.size:
+            return known
         if descriptor.media_type in oci.CONFIG_TYPES:
             return client.blob_bytes(reference, descriptor)
         return client.document(reference, descriptor)
@@ -95,16 +99,11 @@ def _resolve(
     known = reference.digest or (before.target if before else None)
     if known is not None and store.blobs.has(known):
         digest = client.current_digest(reference)
-        if digest is not None and store.blobs.has(digest):
-            return digest, oci.parse_document(store.blobs.read(digest, oci.DOCUMENT_LIMIT))
+        raw = None if digest is None else store.blobs.sound(digest, oci.DOCUMENT_LIMIT)
+        if digest is not None and raw is not None:
+            return digest, oci.parse_document(raw)
     found, raw = client.resolve_document(reference)
     return found.digest, oci.parse_document(raw, found.media_type)
-
-
-def _stored(store: Store, descriptor: Descriptor) -> bytes:
-    raw = store.blobs.read(descriptor.digest, oci.DOCUMENT_LIMIT)
-    digests.verify(f"blob {descriptor.digest}", descriptor.digest, descriptor.size, raw)
-    return raw
 
 
 def _with_sizes(

@@ -13,19 +13,17 @@ from layerkit import oci
 from layerkit.digest import BlobDigest
 from layerkit.errors import (
     DocumentError,
-    IntegrityError,
-    LayerkitError,
     NotFoundError,
     RegistryError,
     UnavailableError,
 )
 from layerkit.oci import Descriptor
-from layerkit.registry import endpoints, limits, outcome, retry
+from layerkit.registry import endpoints, limits, outcome, retry, stream
 from layerkit.registry.auth import tell_nobody
 from layerkit.registry.challenge import PULL
 from layerkit.registry.credentials import anonymous
 from layerkit.registry.endpoints import Action
-from layerkit.registry.stream import BlobStream, content_range
+from layerkit.registry.stream import BlobStream
 from layerkit.registry.talk import Talk
 from layerkit.registry.transport import Transport
 
@@ -83,6 +81,7 @@ class Client:
         warn: Callable[[str], None] = tell_nobody,
     ) -> None:
         self.limits = limits
+        self._warn = warn
         self._sleep = sleep
         self._transport = Transport(limits, user_agent, proxies)
         self._talk = Talk(self._transport, lookup, credentials, limits, warn)
@@ -166,7 +165,7 @@ class Client:
         """
         first = {"Range": "bytes=0-0"}
         with self.repeat(lambda: self._blob(reference, descriptor, first, _RANGED)) as answer:
-            got = content_range(answer.header("Content-Range"))
+            got = stream.content_range(answer.header("Content-Range"))
             length = answer.header("Content-Length")
             if answer.status == HTTPStatus.PARTIAL_CONTENT and got and got.total is not None:
                 return got.total
@@ -203,13 +202,13 @@ class Client:
             # Closed, because some registries do not know an open end.
             asked = {"Range": f"bytes={start}-{end - 1}"}
             answer = self._blob(reference, descriptor, asked, _RANGED)
-            if answer.status == HTTPStatus.PARTIAL_CONTENT and not _is_encoded(answer, descriptor):
-                last = _check_range(answer, what, span, descriptor.size)
-                return BlobStream(answer, what, start, last + 1, part=True)
+            is_part = answer.status == HTTPStatus.PARTIAL_CONTENT
+            if is_part and not stream.is_encoded(answer, descriptor.size):
+                return stream.part(answer, what, span, descriptor.size)
             if answer.status == HTTPStatus.OK:
-                return _whole(answer, what, descriptor)
+                return stream.whole(answer, what, descriptor.size)
             answer.close()  # unread: the length of a body with 416 is not always true
-        return _whole(self._blob(reference, descriptor), what, descriptor)
+        return stream.whole(self._blob(reference, descriptor), what, descriptor.size)
 
     def url(self, reference: Reference, path: str) -> str:
         """As `Talk.url`."""
@@ -254,6 +253,8 @@ class Client:
             answer.decode()
             raw = answer.read_past(limit)
             media_type, _, _ = answer.header("Content-Type").partition(";")
+            if said := outcome.other_digest(answer.header("Docker-Content-Digest"), raw):
+                self._warn(f"{answer.name} says that {what} is {said}, but sends something else")
             return media_type.strip().lower(), raw
 
     def _blob_bytes(self, reference: Reference, descriptor: Descriptor, limit: int) -> bytes:
@@ -272,7 +273,12 @@ class Client:
     ) -> Answer:
         what = _blob_name(reference, descriptor)
         path = f"blobs/{descriptor.digest}"
-        return self._talk.get(reference, path, what, headers or {}, also)
+        try:
+            return self._talk.get(reference, path, what, headers or {}, also)
+        except NotFoundError:
+            if not descriptor.urls:
+                raise
+        return self._talk.foreign(reference, descriptor.urls[0], what, headers or {}, also)
 
 
 def _blob_name(reference: Reference, descriptor: Descriptor) -> str:
@@ -300,48 +306,3 @@ def _own_media_type(raw: bytes) -> str:
         return ""
     own = document.get("mediaType") if isinstance(document, dict) else ""
     return own if isinstance(own, str) else ""
-
-
-def _check_range(answer: Answer, what: str, span: Span, size: int) -> int:
-    """The last byte of an answer that begins where `span` does; else raise `UnavailableError`."""
-    start, end = span
-    text = answer.header("Content-Range")
-    got = content_range(text)
-    if (
-        got is None
-        or got.start != start
-        or not start <= got.end < end
-        or got.total not in (None, size)
-    ):
-        answer.close()
-        raise UnavailableError(
-            f"{answer.name} sent the wrong part of {what}: got {outcome.clean(text)!r}, "
-            f"wanted bytes {start}-{end - 1}/{size}"
-        )
-    return got.end
-
-
-def _is_encoded(answer: Answer, descriptor: Descriptor) -> bool:
-    """Whether a part is one of another form of the blob, in which it has another size."""
-    got = content_range(answer.header("Content-Range"))
-    return bool(answer.header("Content-Encoding")) and (got is None or got.total != descriptor.size)
-
-
-def _whole(answer: Answer, what: str, descriptor: Descriptor) -> BlobStream:
-    """All of the blob from an answer that promises it."""
-    try:
-        _check_length(answer, what, descriptor.size)
-        answer.decode(descriptor.size)
-    except LayerkitError:
-        answer.close()
-        raise
-    return BlobStream(answer, what, 0, descriptor.size)
-
-
-def _check_length(answer: Answer, what: str, size: int) -> None:
-    """Raise `IntegrityError` if the whole body is announced with another size than promised."""
-    length = answer.header("Content-Length")
-    if length.isdigit() and int(length) != size and not answer.header("Content-Encoding"):
-        raise IntegrityError(
-            f"wrong size of {what}: {answer.name} has {length} bytes, wanted {size}"
-        )

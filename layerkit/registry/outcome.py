@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 import unicodedata
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3
 
+from layerkit import digest as digests
 from layerkit.errors import AuthError, NotFoundError, RegistryError, UnavailableError
 from layerkit.registry import retry
 
@@ -73,6 +75,16 @@ def server_text(body: bytes, content_type: str) -> str:
     return clean("; ".join(_json_texts(document)))
 
 
+def other_digest(said: str, raw: bytes) -> str:
+    """The sha256 digest that a registry says some bytes have, if they have another one."""
+    own = digests.of_bytes(raw)
+    try:
+        wrong = digests.parse(said).algorithm == own.algorithm and said != str(own)
+    except ValueError:
+        return ""
+    return said if wrong else ""
+
+
 def _plain_text(text: str, content_type: str) -> str:
     """The words of a body that is no JSON: proxies answer in HTML."""
     if "text/html" in content_type:
@@ -114,11 +126,11 @@ def is_disconnection(error: Exception) -> bool:
 def failure(failed: str, error: Exception, limits: Limits) -> RegistryError:
     """The error for one of `FAILURES`; `failed` says what went wrong with whom."""
     causes = list(_causes(error))
+    through = " (through the proxy)" if _has(causes, urllib3.exceptions.ProxyError) else ""
     for cause in causes:
         disagreement = _disagreement(cause)
         if disagreement:
-            return RegistryError(f"{failed}: {disagreement}", hint=_setting(cause))
-    through = " (through the proxy)" if _has(causes, urllib3.exceptions.ProxyError) else ""
+            return RegistryError(f"{failed}{through}: {disagreement}", hint=_setting(cause))
     reasons = filter(None, (_reason(cause, limits) for cause in causes))
     return UnavailableError(f"{failed}{through}: {next(reasons, 'connection failed')}")
 
@@ -157,6 +169,8 @@ def _disagreement(cause: BaseException) -> str:
             return f"its certificate is not trusted ({clean(cause.verify_message)})"
         case ssl.SSLError() if not isinstance(cause, _TLS_END):
             return f"TLS failed ({clean(cause.reason or 'unknown').replace('_', ' ').lower()})"
+        case socket.gaierror(errno=socket.EAI_NONAME | socket.EAI_NODATA):
+            return _os_reason(cause)
         case requests.exceptions.InvalidURL() | urllib3.exceptions.LocationValueError():
             return "not a valid host"
         case HTTPException() if not isinstance(cause, (RemoteDisconnected, IncompleteRead)):

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from layerkit.errors import IntegrityError, RegistryError, UnavailableError
+from layerkit.errors import IntegrityError, LayerkitError, RegistryError, UnavailableError
+from layerkit.registry import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,3 +116,51 @@ class BlobStream:
                 f"wrong size of {self._what}: {self.source} sent more than "
                 f"the promised {self.end} bytes"
             )
+
+
+def part(answer: Answer, what: str, span: tuple[int, int], size: int) -> BlobStream:
+    """Bytes of a blob of `size` from an answer 206 to a request for `span`, perhaps not all of them.
+
+    Raises `UnavailableError` unless they begin where the span does.
+    """
+    start, end = span
+    text = answer.header("Content-Range")
+    got = content_range(text)
+    if (
+        got is None
+        or got.start != start
+        or not start <= got.end < end
+        or got.total not in (None, size)
+    ):
+        answer.close()
+        raise UnavailableError(
+            f"{answer.name} sent the wrong part of {what}: got {outcome.clean(text)!r}, "
+            f"wanted bytes {start}-{end - 1}/{size}"
+        )
+    return BlobStream(answer, what, start, got.end + 1, part=True)
+
+
+def is_encoded(answer: Answer, size: int) -> bool:
+    """Whether a part is one of another form of the blob, in which it has another size."""
+    got = content_range(answer.header("Content-Range"))
+    return bool(answer.header("Content-Encoding")) and (got is None or got.total != size)
+
+
+def whole(answer: Answer, what: str, size: int) -> BlobStream:
+    """All of the blob from an answer that promises it."""
+    try:
+        _check_length(answer, what, size)
+        answer.decode(size)
+    except LayerkitError:
+        answer.close()
+        raise
+    return BlobStream(answer, what, 0, size)
+
+
+def _check_length(answer: Answer, what: str, size: int) -> None:
+    """Raise `IntegrityError` if the whole body is announced with another size than promised."""
+    length = answer.header("Content-Length")
+    if length.isdigit() and int(length) != size and not answer.header("Content-Encoding"):
+        raise IntegrityError(
+            f"wrong size of {what}: {answer.name} has {length} bytes, wanted {size}"
+        )

@@ -109,6 +109,25 @@ class Talk:
         elsewhere = replace(request, tls=TLS(authorities=home.tls.authorities))
         return self._judged(reference, self._transport.send(elsewhere), what, also)
 
+    def foreign(
+        self,
+        reference: Reference,
+        url: str,
+        what: str,
+        headers: Mapping[str, str],
+        also: Container[int] = (),
+    ) -> Answer:
+        """A layer that only its maker hands out, at the `url` of its descriptor (image-spec layer.md,
+        "Non-Distributable Layers").
+
+        A document leads no further than a redirect.
+        """
+        try:
+            there = address.follow(self.url(reference, ""), url)
+        except ValueError as error:
+            raise RegistryError(f"refused the address of {what}: {error}") from None
+        return self.ask(reference, Request(there, headers), what, also=also)
+
     def check_login(self, registry: str) -> None:
         """Return if the registry takes our credentials, or asks for none."""
         reference = Reference(registry, "", None, None)
@@ -180,6 +199,9 @@ class Talk:
         if not endpoint.is_origin:  # another server gets the credentials for its own name
             asked = replace(reference, registry=endpoint.registry, repository=endpoint.repository)
         answer = self._auth.exchange(asked, request.url, what, send, access)
+        if _has_expired(request, answer):
+            answer.discard()
+            answer = self._auth.exchange(asked, request.url, what, send, access)
         return self._judged(asked, answer, what, also)
 
     def _judged(
@@ -190,6 +212,12 @@ class Talk:
             return answer
         with answer:
             raise _refusal(answer, what, self._auth.hint(reference.registry))
+
+
+def _has_expired(request: Request, answer: Answer) -> bool:
+    """Whether storage refuses, once, the URL that a registry sent us to: they are signed for a time."""
+    elsewhere = answer.origin != address.origin(request.url)
+    return elsewhere and answer.status == HTTPStatus.FORBIDDEN
 
 
 def _with_login(request: Request, authorization: str) -> Request:

@@ -15,10 +15,9 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from layerkit.errors import RegistryError, UnavailableError
-from layerkit.registry import address, encoding, outcome
+from layerkit.registry import address, encoding, exact, outcome
 from layerkit.registry.endpoints import TLS, USUAL
 from layerkit.registry.tls import context
 
@@ -272,7 +271,8 @@ def _prepared(request: Request) -> requests.PreparedRequest:
     prepared = requests.Request(
         request.method, request.url, headers=dict(request.headers), data=request.body
     ).prepare()
-    prepared.url = request.url  # prepare() rewrites escapes; a signature may cover them
+    # Else prepare() and urllib3 write escapes anew; a signature may cover them.
+    prepared.url = prepared.headers[exact.WRITTEN] = request.url
     return prepared
 
 
@@ -299,7 +299,7 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("http://", HTTPAdapter(_HOSTS, _CONNECTIONS))
+        self.mount("http://", exact.Adapter(_HOSTS, _CONNECTIONS))
         self._tls = tls
         self._lock = threading.Lock()
         del self.adapters["https://"]
@@ -315,7 +315,7 @@ class _Session(requests.Session):
         """No target: `send` would read the redirect's body, however long, to look ahead."""
 
 
-class _TLSAdapter(HTTPAdapter):
+class _TLSAdapter(exact.Adapter):
     """Trusts what one TLS context trusts, instead of the list of certificates in `certifi`."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:

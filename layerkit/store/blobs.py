@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
-from layerkit.errors import NotFoundError
+from layerkit.errors import IntegrityError, NotFoundError
 from layerkit.store import files, journal
 from layerkit.store.ingest import Ingest
 from layerkit.store.spans import Spans
@@ -45,10 +45,20 @@ class BlobStore:
         digests.verify(f"stored blob {digest}", digest, None, data)
         return data
 
+    def sound(self, digest: BlobDigest, limit: int) -> bytes | None:
+        """As `read`; None for a blob that is missing or rotted. Raises `StoreError`."""
+        try:
+            return self.read(digest, limit)
+        except (NotFoundError, IntegrityError):
+            return None
+
     def put(self, data: bytes, digest: BlobDigest | None = None) -> BlobDigest:
-        """Store a small blob under `digest`, which it was checked against, or its sha256 digest."""
+        """Store a small blob under `digest`, which it was checked against, or its sha256 digest.
+
+        One that is here and rotted is replaced.
+        """
         digest = digest or digests.of_bytes(data)
-        if not self.has(digest):
+        if self.sound(digest, len(data)) is None:
             with files.guarded("write blob"):
                 self.path(digest).parent.mkdir(parents=True, exist_ok=True)
                 files.write_whole(self.path(digest), data, self._ingest, 0o444)

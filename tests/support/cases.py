@@ -1,16 +1,17 @@
-"""The cases of layers by id, and where a test says which it stands for.
+"""The cases of layers and of registries by id, and where a test says which it stands for.
 
-A case is a rule that some tool got wrong once: an archive, a document or an attack, and what must
-come of it. A test names its cases in the id of its row (`[WH-01]`) or at the beginning of its
-docstring (`WH-18, WH-20: no directory …`), which `conftest` puts into the test's name as well. So
-`pytest -k cases` runs them all, and `pytest -k WH-01` runs one.
+A case is a rule that some tool got wrong once: an archive, a document, an answer or an attack, and
+what must come of it. A test names its cases in the id of its row (`[WH-01]`, `[D06-total]`) or at
+the beginning of its docstring (`WH-18, WH-20: no directory …`), which `conftest` puts into the
+test's name as well. So `pytest -k cases` runs them all, `-k layer_cases` and `-k registry_cases`
+those of one kind, and `-k WH-01` one.
 """
 
 from __future__ import annotations
 
 import re
 
-KNOWN = (
+LAYERS = (
     "WH-01", "WH-04", "WH-06", "WH-08", "WH-09", "WH-10", "WH-11", "WH-12", "WH-13", "WH-14",
     "WH-15", "WH-16", "WH-17", "WH-18", "WH-19", "WH-20", "WH-21", "WH-23", "WH-24", "WH-26",
     "WH-27", "WH-28", "WH-29", "WH-30", "WH-31", "WH-32", "WH-33", "WH-35", "WH-36", "WH-37",
@@ -43,10 +44,29 @@ KNOWN = (
     "PY-01", "PY-02", "PY-03", "PY-04", "PY-05", "PY-06", "PY-07", "PY-08", "PY-09", "PY-10",
     "PY-11", "PY-12", "PY-13", "PY-14", "PY-15",
 )  # fmt: skip
-"""Every case; a gap in the numbers means nothing."""
+"""Every case of layers; a gap in the numbers means nothing."""
 
-_CASE = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|SE|PY)-[0-9]{2}"
-_NAMED = re.compile(rf"(?<![A-Za-z0-9]){_CASE}(?![0-9])")
+REGISTRIES = (
+    "R01", "R02", "R03", "R05", "R07",
+    "C01", "C02", "C03", "C04", "C07", "C10", "C11", "C13",
+    "A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A09", "A12", "A14", "A15", "A17", "A18",
+    "M01", "M02", "M05", "M06", "M07", "M09", "M11", "M12", "M13", "M15",
+    "D01", "D02", "D03", "D04", "D06", "D08", "D09", "D11", "D12", "D13", "D14", "D15", "D16", "D18",
+    "D19", "D20", "D21", "D22", "D24", "D27", "D29", "D31", "D32", "D34",
+    "K01", "K02", "K03", "K04", "K05", "K07", "K09", "K10", "K13", "K18",
+    "T01", "T02", "T03", "T06", "T07", "T09", "T10", "T12", "T13", "T16",
+    "L01", "L02", "L04", "L05", "L07",
+    "P01", "P02", "P03", "P05", "P06", "P08", "P09",
+    "X01", "X02", "X04",
+    "S01", "S03",
+)  # fmt: skip
+"""Every case of registries: references, credentials, manifests, downloads, pushes."""
+
+KNOWN = (*LAYERS, *REGISTRIES)
+
+_LAYER = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|SE|PY)-[0-9]{2}"
+_REGISTRY = r"[RCAMDKTLPXS][0-9]{2}"
+_NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_LAYER}|{_REGISTRY})(?![A-Za-z0-9])")
 _BEGINNING = re.compile(r"(?:[A-Z]+-?[0-9]+, )*(?:[A-Z]+-?[0-9]+): ")
 
 
@@ -59,3 +79,9 @@ def of_docstring(text: str) -> list[str]:
     """The cases that a docstring begins with."""
     beginning = _BEGINNING.match(text)
     return named(beginning[0]) if beginning else []
+
+
+def keywords(text: str) -> set[str]:
+    """By which words `-k` finds a test of this name."""
+    kinds = {"layer_cases" if "-" in case else "registry_cases" for case in named(text)}
+    return kinds | ({"cases"} if kinds else set())

@@ -312,10 +312,11 @@ def redirect(origin: str, code: int = 307, query: str = "") -> Fault:
 
 
 class Presigned:
-    """Blobs at a second origin, by URLs that are good for `uses` requests each (T01, T06).
+    """Blobs at a second origin, by URLs that are good for `uses` requests each (T01, T03, T06).
 
     `redirect` is the fault of the registry, `check` that of the origin: it refuses a request with
-    an Authorization header, and answers 403 in XML, as S3 does, when the URL is used up.
+    an Authorization header, and answers 403 in XML, as S3 does, when the URL is used up or was
+    signed for another method.
     """
 
     def __init__(self, origin: str, uses: int, code: int = 307) -> None:
@@ -329,7 +330,7 @@ class Presigned:
         """Send the client to a new URL for the same path."""
         query = f"X-Amz-Expires=60&X-Amz-Signature={secrets.token_hex(16)}%2B%2f"
         with self._lock:
-            self._left[query] = self._uses
+            self._left[f"{request.method} {query}"] = self._uses
         return redirect(self._origin, self._code, query)(request, serve)
 
     def check(self, request: Request, serve: Answer) -> Reply:
@@ -337,12 +338,13 @@ class Presigned:
         if request.authorization:
             return _xml(400, "InvalidArgument", "Only one auth mechanism allowed")
         with self._lock:
-            left = self._left.get(request.query)
+            signed = f"{request.method} {request.query}"
+            left = self._left.get(signed)
             if left is None:
                 return _xml(403, "SignatureDoesNotMatch", "The signature does not match")
             if left == 0:
                 return _xml(403, "AccessDenied", "Request has expired")
-            self._left[request.query] = left - 1
+            self._left[signed] = left - 1
         return serve(request)
 
 

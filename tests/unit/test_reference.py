@@ -64,6 +64,22 @@ VALID = [
     (f"{HEX}:1", f"docker.io/library/{HEX}:1", f"docker.io/library/{HEX}:1", None),
     ("docker.io/a.b/c:1", "docker.io/a.b/c:1", "docker.io/a.b/c:1", "registry-1.docker.io"),
     ("docker.io/localhost/c:1", "docker.io/localhost/c:1", "docker.io/localhost/c:1", None),
+    ("library/ubuntu", "docker.io/library/ubuntu:latest", "ubuntu:latest", None),
+    ("index.docker.io/a/b:1", "docker.io/a/b:1", "a/b:1", "registry-1.docker.io"),
+    ("FOO/x:1", "FOO/x:1", "FOO/x:1", "FOO"),
+    ("test_com/x:1", "docker.io/test_com/x:1", "test_com/x:1", None),
+    ("test-com:80/x:1", "test-com:80/x:1", "test-com:80/x:1", "test-com:80"),
+    ("a_b.com:8080", "docker.io/library/a_b.com:8080", "a_b.com:8080", None),
+    ("10.1.2.3:80/x:81", "10.1.2.3:80/x:81", "10.1.2.3:80/x:81", "10.1.2.3:80"),
+    (
+        "[1:2:3:4:5:6:7:8]/x:1",
+        "[1:2:3:4:5:6:7:8]/x:1",
+        "[1:2:3:4:5:6:7:8]/x:1",
+        "[1:2:3:4:5:6:7:8]",
+    ),
+    ("[fc00::]:5/x:1", "[fc00::]:5/x:1", "[fc00::]:5/x:1", "[fc00::]:5"),
+    (f"docker.io/{HEX}:1", f"docker.io/library/{HEX}:1", f"docker.io/library/{HEX}:1", None),
+    (f"h:5/x:1@{SHA512}", f"h:5/x:1@{SHA512}", f"h:5/x:1@{SHA512}", "h:5"),
 ]
 
 INVALID = [
@@ -97,6 +113,15 @@ INVALID = [
     ("a..b", "each part of a repository"),
     ("a_.b", "each part of a repository"),
     ("a___b", "each part of a repository"),
+    ("a-.b", "each part of a repository"),
+    ("-a-/b", "each part of a repository"),
+    ("____/____", "each part of a repository"),
+    ("_a/_b", "each part of a repository"),
+    ("docker.io/a///b", "each part of a repository"),
+    ("h:5/Upper/lower:1", "repository must be lower case"),
+    ("[2001:db8::1]:tag", "character"),
+    ("[fe80::1%@zone]:5/x", "character"),
+    (f"x@nonsense:{HEX}", "digest algorithm nonsense is not supported"),
     ("q.io/..", "each part of a repository"),
     ("q.io/../x", "each part of a repository"),
     ("-q.io/x", "'-q.io' is not a registry host"),
@@ -130,7 +155,7 @@ INVALID = [
     ("text", "canonical", "familiar", "host"), VALID, ids=lambda v: str(v)[:40]
 )
 def test_names_are_read_with_dockers_defaults(text, canonical, familiar, host):
-    """A valid name has docker's full and short form, and Docker Hub is served by another host."""
+    """R01, R02, R03: a valid name has docker's full and short form, and Docker Hub is served by another host."""
     got = reference.parse(text)
 
     assert (got.canonical, got.familiar, str(got)) == (canonical, familiar, canonical)
@@ -139,7 +164,7 @@ def test_names_are_read_with_dockers_defaults(text, canonical, familiar, host):
 
 @pytest.mark.parametrize("text", [row[0] for row in VALID], ids=lambda text: text[:40])
 def test_every_shown_form_reads_as_the_same_name(text):
-    """Full and short form of a name are names of the same thing."""
+    """R01: full and short form of a name are names of the same thing."""
     got = reference.parse(text)
 
     assert reference.parse(got.canonical) == got
@@ -149,7 +174,7 @@ def test_every_shown_form_reads_as_the_same_name(text):
 
 @pytest.mark.parametrize(("text", "reason"), INVALID, ids=lambda text: ascii(text)[:40])
 def test_invalid_names_are_refused_with_the_reason(text, reason):
-    """A name that docker refuses is refused, and the message says what is wrong with it."""
+    """R01: a name that docker refuses is refused, and the message says what is wrong with it."""
     with pytest.raises(UsageError, match=f"^invalid image name .*(?:{reason})|^{reason}"):
         reference.parse(text)
 

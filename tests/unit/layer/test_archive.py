@@ -314,7 +314,7 @@ def _stored(entry):
 
 
 def test_what_is_left_out_is_told():
-    """D5, D20, XA-15: AUFS' bookkeeping and xattrs that steer tools are left out, each with a warning."""
+    """XA-15: AUFS' bookkeeping and xattrs that steer tools are left out, each with a warning."""
     steering = (
         *(f"trusted.overlay.{name}" for name in ("opaque", "redirect", "metacopy", "whiteout")),
         *(f"user.overlay.{name}" for name in ("opaque", "origin", "impure", "nlink", "uuid")),

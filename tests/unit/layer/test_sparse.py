@@ -168,7 +168,7 @@ def test_sparse_files_are_whole(entry, data):
         pytest.param(
             pax_0_1(**{"GNU.sparse.major": "2", "GNU.sparse.minor": "0"}),
             "unknown sparse format 2.0",
-            id="D19 an unknown version",
+            id="an unknown version",
         ),
         pytest.param(
             tars.gnu_sparse("sp", [(5, 2), (0, 1)], 10, b"ABC"), "invalid sparse map", id="old GNU"

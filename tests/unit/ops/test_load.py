@@ -172,7 +172,7 @@ def test_loading_again_changes_nothing(home, layout, bring):
 
 
 def test_a_layer_that_is_here_is_checked_all_the_same(home, layout, bring, tmp_path):
-    """D26: a config that names another layer of the store for a blob is refused."""
+    """A config that names another layer of the store for a blob is refused (decision D26)."""
     bring(layout)
     swapped = [str(layer.diff_id) for layer in find_image(home, NAME).layers][::-1]
     config = {"rootfs": {"type": "layers", "diff_ids": swapped}}

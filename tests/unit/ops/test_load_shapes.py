@@ -265,7 +265,9 @@ def on(architecture, **more):
 
 
 @pytest.mark.parametrize("nested", [True, False], ids=["in an index", "side by side"])
-@pytest.mark.parametrize(("platform", "image"), [(AMD64, PLAIN), (ARM64, ON_ARM)], ids=str)
+@pytest.mark.parametrize(
+    ("platform", "image"), [(AMD64, PLAIN), (ARM64, ON_ARM)], ids=["amd64", "arm64"]
+)
 def test_of_several_platforms_ours_is_taken(loaded, nested, platform, image):
     """Of the manifests for one name the one that fits the machine is loaded, attachments never."""
     attached = (Image([], [], {"x": 1}), on("unknown"))

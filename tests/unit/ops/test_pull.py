@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
@@ -12,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 from support import stores, tars
-from support.faults import cut, ignore_range, more_bytes, stall, status, wrong_bytes
+from support.faults import cut, ignore_range, more_bytes, stall, status, with_headers, wrong_bytes
 from support.processes import until
 from support.registry import TestRegistry
 
@@ -162,6 +163,85 @@ def test_a_second_pull_transfers_no_blob(registry, fetch):
     assert blob_requests(registry) == []
 
 
+@pytest.mark.parametrize("indexed", [False, True], ids=["manifest", "index"])
+def test_what_is_current_is_not_fetched(registry, fetch, indexed):
+    """M15: a HEAD tells that the name means what it did; Docker Hub counts no HEAD as a pull."""
+    added = registry.add_image("app", None if indexed else "1", [LOW])
+    if indexed:
+        registry.add_index("app", "1", {"linux/amd64": added.descriptor})
+    first = fetch()
+    registry.requests.clear()
+
+    second = fetch()
+
+    assert (second.updated, second.image, second.target) == (False, first.image, first.target)
+    assert [(each.method, each.path) for each in registry.requests] == [
+        ("HEAD", "/v2/app/manifests/1")
+    ]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        status(404),
+        status(405),
+        status(501),
+        status(401),
+        with_headers({"Docker-Content-Digest": ""}),
+    ],
+    ids=["M06-404", "M06-405", "M06-501", "A15-401", "M06-no-digest"],
+)
+def test_a_registry_that_does_not_know_head(registry, fetch, fault):
+    """What a HEAD does not tell, the manifest itself does, in one more request."""
+    registry.add_image("app", "1", [LOW])
+    first = fetch()
+    registry.requests.clear()
+
+    def head_only(request, serve):
+        return (fault if request.method == "HEAD" else lambda *_: serve(request))(request, serve)
+
+    registry.fault("manifests", head_only)
+
+    assert not fetch().updated
+    asked = [each.method for each in registry.requests if "/manifests/" in each.path]
+    assert asked == ["HEAD", "GET"]
+    newer = registry.add_image("app", "1", [HIGH])
+    assert fetch().target == newer.descriptor.digest != first.target
+
+
+def test_another_platform_is_no_current_one(registry, fetch):
+    """M15: of an index that is here for one platform, another one's manifest is fetched."""
+    images = {
+        f"linux/{name}": registry.add_image("app", None, [LOW], {"architecture": name}).descriptor
+        for name in ("amd64", "arm64")
+    }
+    registry.add_index("app", "1", images)
+    fetch()
+
+    other = fetch(platform=platforms.parse("arm64")).image
+
+    assert other.manifest == images["linux/arm64"].digest
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda path: path.unlink(), lambda path: path.write_bytes(b"x")],
+    ids=["missing", "rotted"],
+)
+def test_a_manifest_that_was_damaged_is_fetched(home, registry, fetch, damage):
+    """M15: what is current has to be here, too."""
+    added = registry.add_image("app", "1", [LOW])
+    fetch()
+    path = home.store.blobs.path(added.descriptor.digest)
+    path.chmod(0o644)
+    damage(path)
+    registry.requests.clear()
+
+    assert fetch().target == added.descriptor.digest
+    assert sum(each.method == "GET" for each in registry.requests) == 1
+    assert home.store.blobs.sound(added.descriptor.digest, oci.DOCUMENT_LIMIT) is not None
+
+
 @pytest.mark.parametrize("compression", ["gzip", "zstd", ""])
 @pytest.mark.parametrize("docker", [False, True], ids=["OCI", "docker"])
 def test_layers_of_every_compression_and_type(registry, fetch, compression, docker):
@@ -257,6 +337,54 @@ def test_what_is_told_on_the_way(registry, fetch):
     }
 
 
+def test_a_config_may_be_embedded(registry, fetch):
+    """M11: what a descriptor brings along, and is right, is not asked for."""
+    raw = json.dumps(config_of(diff_id(LOW))).encode()
+    config = registry.add_blob("app", raw, oci.OCI_CONFIG)
+    add_embedding(registry, config, base64.b64encode(raw).decode())
+    told = []
+
+    fetch(observe=told.append)
+
+    assert blob_requests(registry, config) == []
+    assert [each for each in told if isinstance(each, Notice)] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: base64.b64encode(raw[:-1] + b" ").decode(),
+        lambda raw: base64.b64encode(raw + b" ").decode(),
+        lambda raw: base64.b64encode(raw).decode() + "?",
+        lambda raw: "é",
+    ],
+    ids=["M11-wrong-bytes", "M11-wrong-length", "M11-no-base64", "M11-no-ascii"],
+)
+def test_what_is_embedded_and_wrong_is_fetched(registry, fetch, change):
+    """It is warned of, and nothing of it is used."""
+    raw = json.dumps(config_of(diff_id(LOW))).encode()
+    config = registry.add_blob("app", raw, oci.OCI_CONFIG)
+    add_embedding(registry, config, change(raw))
+    told = []
+
+    fetch(observe=told.append)
+
+    assert len(blob_requests(registry, config)) == 1
+    (notice,) = [each for each in told if isinstance(each, Notice)]
+    assert (notice.severity, str(config.digest) in notice.text) == ("warning", True)
+
+
+def add_embedding(registry, config, data):
+    """Hold an image whose config is embedded as `data`."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": oci.OCI_MANIFEST,
+        "config": wire(config, data=data),
+        "layers": [wire(add_layer(registry, LOW))],
+    }
+    registry.add_manifest("app", json.dumps(document).encode(), oci.OCI_MANIFEST, "1")
+
+
 def test_an_image_without_layers(registry, fetch):
     """It is an image all the same."""
     added = registry.add_image("app", "1", [])
@@ -321,7 +449,7 @@ def test_a_tag_that_moved_leaves_its_image_without_a_name(home, registry, fetch)
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_an_image_by_its_digest(home, registry, fetch, algorithm):
-    """The digest is checked and kept as the name; a tag before it is not asked for."""
+    """R05: the digest is checked and kept as the name; a tag before it is not asked for."""
     added = registry.add_image("app", "1", [LOW])
     digest = f"{algorithm}:{hashlib.new(algorithm, added.raw).hexdigest()}"
 
@@ -547,7 +675,7 @@ def test_one_broken_layer_keeps_the_sound_ones(home, registry, fetch):
 
 
 def test_a_wrong_diff_id_is_refused_whatever_is_here_already(home, registry, fetch):
-    """DG-03, DG-28, D26: that blob and layer are both in the store does not mean they belong together."""
+    """DG-03, DG-28: that blob and layer are both in the store does not mean they belong together."""
     registry.add_image("app", "both", [LOW, HIGH])
     fetch("app:both")
     wrong_diff_id(registry)

@@ -65,10 +65,10 @@ def test_no_layer_below_the_file_is_read(registry, add, state_root, compression)
 
 
 AGAIN = {
-    "D16-file": ([tars.file("a", "old"), tars.file("a", "new")], "/a"),
-    "D16-link-replaced": ([tars.file("b", "old"), tars.hardlink("a", "b"), tars.file("a", "new")], "/a"),
-    "D16-link-outlives": ([tars.file("b", "new"), tars.hardlink("a", "b"), tars.file("b", "old")], "/a"),
-    "D16-symlink-then-file": ([tars.symlink("a", "b"), tars.file("b", "old"), tars.file("a", "new")], "/a"),
+    "file": ([tars.file("a", "old"), tars.file("a", "new")], "/a"),
+    "link-replaced": ([tars.file("b", "old"), tars.hardlink("a", "b"), tars.file("a", "new")], "/a"),
+    "link-outlives": ([tars.file("b", "new"), tars.hardlink("a", "b"), tars.file("b", "old")], "/a"),
+    "symlink-then-file": ([tars.symlink("a", "b"), tars.file("b", "old"), tars.file("a", "new")], "/a"),
     "MD-02-folder-then-file": ([ETC, tars.file("etc/a", "x"), tars.file("etc", "new")], "/etc"),
     "behind-a-symlink": ([tars.symlink("d", "etc"), tars.file("etc/a", "old"), tars.file("d/a", "new")], "/etc/a"),
     "folder-that-became-a-link": (
@@ -79,7 +79,7 @@ AGAIN = {
 
 @pytest.mark.parametrize(("entries", "path"), AGAIN.values(), ids=AGAIN)
 def test_the_last_entry_for_a_path_holds(add, state_root, entries, path):
-    """D16: what an entry says is believed at the end of its layer, as a pull does."""
+    """What an entry says is believed at the end of its layer, as a pull does (decision D16)."""
     base = tars.archive(ETC, tars.file("etc/a", "below"))
     name, _ = add(base, tars.archive(*entries))
 

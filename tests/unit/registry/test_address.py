@@ -27,7 +27,7 @@ ELSEWHERE = ["example.com", "10.0.0.1", "128.0.0.1", "2001:db8::1", "localhost.c
 
 @pytest.mark.parametrize("host", LOCAL)
 def test_this_machine_is_known_in_every_spelling(host):
-    """Loopback, link-local and unspecified addresses are local however they are written."""
+    """T07: loopback, link-local and unspecified addresses are local however they are written."""
     assert address.is_local(host)
 
 
@@ -55,7 +55,7 @@ def test_other_hosts_are_not_local(host):
     ],
 )
 def test_addresses_that_may_be_followed(base, location, wanted):
-    """A location is resolved against the request, its escapes untouched."""
+    """T02: a location is resolved against the request, its escapes untouched."""
     assert address.follow(base, location) == wanted
 
 
@@ -83,7 +83,7 @@ def test_addresses_that_may_be_followed(base, location, wanted):
     ],
 )
 def test_addresses_that_must_not_be_followed(base, location, reason):
-    """No way leads to less TLS, to this machine, to other schemes, or to a broken address."""
+    """T07: no way leads to less TLS, to this machine, to other schemes, or to a broken address."""
     with pytest.raises(ValueError, match=reason) as caught:
         address.follow(base, location)
 
@@ -136,7 +136,7 @@ def test_origins_differ_in_scheme_host_and_port():
     ],
 )
 def test_what_is_asked_without_a_proxy(url, no_proxy):
-    """This machine always, and hosts, domains, addresses and networks of the list."""
+    """T13: this machine always, and hosts, domains, addresses and networks of the list."""
     assert address.goes_direct(address.origin(url), no_proxy)
 
 
@@ -157,5 +157,5 @@ def test_what_is_asked_without_a_proxy(url, no_proxy):
     ],
 )
 def test_what_is_asked_through_a_proxy(url, no_proxy):
-    """Everything else, also what only looks similar."""
+    """T13: everything else, also what only looks similar."""
     assert not address.goes_direct(address.origin(url), no_proxy)

@@ -54,7 +54,7 @@ def seen(registry):
 
 
 def test_a_public_registry_sees_no_credentials(registry, known_client, refer):
-    """Credentials are not sent to a registry that does not ask."""
+    """A01: credentials are not sent to a registry that does not ask."""
     registry.add_image("app", "1", [b"layer"])
 
     known_client.resolve_document(refer(registry, "app:1"))

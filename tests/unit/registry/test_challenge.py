@@ -43,7 +43,7 @@ DIGEST = Challenge("digest", {"realm": "d", "nonce": "n=="})
     ids=lambda value: f"A03-{value}",
 )
 def test_challenges_are_read(lines, wanted):
-    """Several lines, several challenges a line, any case, quotes with commas and escapes."""
+    """A03: several lines, several challenges a line, any case, quotes with commas and escapes."""
     assert challenge.parse(lines) == wanted
 
 
@@ -62,7 +62,7 @@ def test_challenges_are_read(lines, wanted):
     ids=lambda line: f"A03-{line[:30]}",
 )
 def test_broken_challenges_are_refused(line):
-    """What is no list of challenges is a `ValueError`, not a guess."""
+    """A03: what is no list of challenges is a `ValueError`, not a guess."""
     with pytest.raises(ValueError, match="not a list of challenges"):
         challenge.parse([line])
 
@@ -111,6 +111,6 @@ def test_the_token_request_repeats_the_challenge(parameters, wanted):
     "realm", ["", "http://a/t", "https://127.0.0.1/t", "https://169.254.1.1/t"]
 )
 def test_a_realm_is_followed_no_further_than_a_redirect(realm):
-    """A realm without TLS, on this machine, or none at all is refused."""
+    """T07: a realm without TLS, on this machine, or none at all is refused."""
     with pytest.raises(ValueError, match=r"TLS|this machine|no address"):
         challenge.token_request(Challenge("bearer", {"realm": realm}), "https://r.io/v2/", "app")

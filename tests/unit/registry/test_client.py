@@ -70,7 +70,7 @@ def test_a_tag_names_a_document(registry, client, app, image):
 
 
 def test_every_type_of_document_is_accepted(registry, client, app):
-    """The request lists index, manifest, docker's forms, and schema 1 for a clear error."""
+    """M01: the request lists index, manifest, docker's forms, and schema 1 for a clear error."""
     client.resolve_document(app)
 
     accepted = registry.requests[0].headers["Accept"].split(", ")
@@ -115,7 +115,7 @@ def test_no_digest_of_now_is_no_error(registry, client, app, image, sleeps, faul
 
 
 def test_with_a_digest_the_tag_is_not_asked_for(registry, client, refer, image):
-    """A digest decides, wherever the tag points by now."""
+    """R05: a digest decides, wherever the tag points by now."""
     other = registry.add_image("app", "1", [b"newer"])
     assert other.descriptor != image.descriptor
 
@@ -165,14 +165,30 @@ def test_a_document_that_tells_no_type_has_none(registry, client, refer, raw):
 
 @pytest.mark.parametrize("headers", [{"Docker-Content-Digest": ""}, {"Docker-Content-Digest": "x"}])
 def test_the_digest_is_computed(registry, client, app, image, headers):
-    """What a registry says about the digest does not count."""
+    """M06: what a registry says about the digest does not count."""
     registry.fault("manifests", with_headers(headers))
 
     assert client.resolve_document(app)[0] == image.descriptor
 
 
+@pytest.mark.parametrize("named", ["1", "@{digest}"], ids=["tag", "digest"])
+def test_a_wrong_word_about_the_digest_is_told(registry, refer, image, named):
+    """M05: the bytes are right, so they are taken; the user hears that the header is not."""
+    other = "sha256:" + "0" * 64
+    registry.fault("manifests", with_headers({"Docker-Content-Digest": other}))
+    told = []
+    name = f"app{named.format(digest=image.descriptor.digest)}" if named != "1" else "app:1"
+
+    with Client(warn=told.append) as client:
+        assert client.resolve_document(refer(registry, name))[0] == image.descriptor
+
+    (line,) = told
+    assert registry.host in line
+    assert other in line
+
+
 def test_wrong_bytes_for_a_digest_are_refused(registry, client, refer, image):
-    """A document that is not the one asked for by digest is refused with both digests, once."""
+    """M05: a document that is not the one asked for by digest is refused with both digests, once."""
     registry.fault("manifests", wrong_bytes)
 
     with pytest.raises(IntegrityError, match=f"wrong digest .*wanted {image.descriptor.digest}"):
@@ -181,6 +197,18 @@ def test_wrong_bytes_for_a_digest_are_refused(registry, client, refer, image):
         client.document(refer(registry, "app:1"), image.descriptor)
 
     assert len(registry.requests) == 2
+
+
+@pytest.mark.parametrize("said", ["", "x", "blake3:" + "0" * 64, "sha512:" + "0" * 128])
+def test_a_word_that_says_nothing_is_not_told(registry, refer, image, said):
+    """M06: without a digest, or with one of another kind, there is nothing to compare with."""
+    registry.fault("manifests", with_headers({"Docker-Content-Digest": said}))
+    told = []
+
+    with Client(warn=told.append) as client:
+        assert client.resolve_document(refer(registry, "app:1"))[0] == image.descriptor
+
+    assert told == []
 
 
 def test_documents_and_configs_are_verified(client, app, image):
@@ -238,14 +266,14 @@ def test_an_error_counts_without_its_words(registry, client, app, sleeps, fault)
 
 
 def test_types_for_documents_only(registry, client, app, image):
-    """Blobs are asked for without a list of types, which some registries refuse."""
+    """M01: blobs are asked for without a list of types, which some registries refuse."""
     client.blob_bytes(app, image.config)
 
     assert "Accept" not in registry.requests[0].headers
 
 
 def test_ipv6_registries(client, refer):
-    """A registry may be an IPv6 address, and is called by it."""
+    """R07: a registry may be an IPv6 address, and is called by it."""
     with TestRegistry(address="::1") as registry:
         image = registry.add_image("app", "1", [b"layer"])
 
@@ -301,7 +329,7 @@ def test_lasting_errors_are_not_repeated(registry, client, app, sleeps, code):
 
 
 def test_a_wait_the_registry_asks_for_is_kept(registry, client, app, sleeps):
-    """Retry-After is waited for."""
+    """L02: Retry-After is waited for."""
     registry.fault("manifests", status(429, Retry_After="3"), times=1)
 
     client.resolve_document(app)
@@ -310,7 +338,7 @@ def test_a_wait_the_registry_asks_for_is_kept(registry, client, app, sleeps):
 
 
 def test_a_long_wait_is_told_instead(registry, client, app, sleeps):
-    """A registry that asks for more patience than we have is not asked again."""
+    """L02: a registry that asks for more patience than we have is not asked again."""
     registry.fault("manifests", status(429, Retry_After="86400"))
 
     with pytest.raises(UnavailableError, match="it asks to wait 86400 s"):
@@ -367,7 +395,7 @@ def test_a_registry_without_ranges(registry, client, app, blob):
 
 
 def test_a_range_that_cannot_be_satisfied(registry, client, app, blob):
-    """After 416, whose length may be a lie, the whole blob is asked for."""
+    """D09: after 416, whose length may be a lie, the whole blob is asked for."""
     lie = {"Content-Length": str(len(DATA)), "Content-Range": f"bytes */{len(DATA)}"}
     registry.fault("blobs", status(416, "unsatisfiable", **lie), times=1)
 
@@ -392,7 +420,7 @@ def test_a_range_that_cannot_be_satisfied(registry, client, app, blob):
     ],
 )
 def test_the_wrong_part_is_refused(registry, client, app, blob, content_range):
-    """A part that does not say it begins at the offset of this blob is not taken for it."""
+    """D06: a part that does not say it begins at the offset of this blob is not taken for it."""
     registry.fault("blobs", with_headers({"Content-Range": content_range}))
 
     with pytest.raises(
@@ -407,7 +435,7 @@ def test_the_wrong_part_is_refused(registry, client, app, blob, content_range):
     "content_range", [f"1000-{len(DATA) - 1}/{len(DATA)}", f"bytes 1000-{len(DATA) - 1}/*"]
 )
 def test_a_part_may_leave_out_unit_and_total(registry, client, app, blob, content_range):
-    """A range without unit or total is understood."""
+    """D06: a range without unit or total is understood."""
     registry.fault("blobs", with_headers({"Content-Range": content_range}))
 
     assert read(client.open_blob(app, blob, 1000)) == DATA[1000:]
@@ -431,7 +459,7 @@ def test_a_broken_body_gives_what_came(registry, hasty, app, blob, fault, at):
 
 
 def test_a_short_chunked_body_is_a_break(registry, client, app, blob):
-    """A body that says it is at its end before the promised size is broken off."""
+    """D19: a body that says it is at its end before the promised size is broken off."""
     registry.fault(
         "blobs", lambda request, serve: replace(serve(request), body=DATA[:9], chunked=True)
     )
@@ -444,14 +472,14 @@ def test_a_short_chunked_body_is_a_break(registry, client, app, blob):
 
 
 def test_a_chunked_body_is_counted(registry, client, app, blob):
-    """A body without a length is fine if it has the promised one."""
+    """D19: a body without a length is fine if it has the promised one."""
     registry.fault("blobs", chunked)
 
     assert read(client.open_blob(app, blob)) == DATA
 
 
 def test_more_bytes_than_promised(registry, client, app, blob):
-    """SE-25, DG-06: a body that goes on behind the promised size is refused there."""
+    """SE-25, DG-06, D19, D24: a body that goes on behind the promised size is refused there."""
     registry.fault(
         "blobs", lambda request, serve: chunked(request, lambda r: more_bytes()(r, serve))
     )
@@ -465,7 +493,7 @@ def test_more_bytes_than_promised(registry, client, app, blob):
 
 @pytest.mark.parametrize("difference", [-1, 1])
 def test_another_length_is_refused_before_reading(client, app, blob, difference):
-    """SE-25: a blob that has another size than its descriptor says is refused at once."""
+    """SE-25, D24: a blob that has another size than its descriptor says is refused at once."""
     promised = replace(blob, size=blob.size + difference)
 
     with pytest.raises(IntegrityError, match=f"has 3000000 bytes, wanted {promised.size}"):
@@ -480,7 +508,7 @@ def test_bytes_pass_as_they_are(registry, client, app, blob):
 
 
 def test_blobs_are_redirected_without_credentials(known_client, refer, other):
-    """The storage behind a registry sees the range but no credentials."""
+    """T01: the storage behind a registry sees the range but no credentials."""
     with TestRegistry("basic") as registry:
         (blob,) = registry.add_image("app", "1", [DATA], compression="").layers
         other.add_blob("app", DATA)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import itertools
 import random
 import re
@@ -16,17 +18,27 @@ from support.faults import (
     WRONG_CONTENT_RANGES,
     After,
     Corrupt,
+    Presigned,
+    both,
     cap_range,
+    chunked,
     crowded,
     cut,
+    hang_up,
     ignore_range,
     lying_416,
+    more_bytes,
+    redirect,
+    reset,
+    shorter,
+    silence,
     slow,
     stall,
     status,
 )
+from support.web import full_host, silent_host
 
-from layerkit.errors import IntegrityError, UnavailableError
+from layerkit.errors import AuthError, IntegrityError, UnavailableError
 from layerkit.registry import Client, Limits
 from layerkit.registry.download import Downloader
 from layerkit.store.blobs import BlobStore
@@ -52,15 +64,20 @@ SLACK = 64 << 10
 @pytest.fixture
 def blobs(tmp_path):
     """A store for blobs."""
-    (tmp_path / "ingest").mkdir()
-    return BlobStore(tmp_path)
+    return store(tmp_path)
+
+
+def store(folder):
+    """A store for blobs in a folder."""
+    (folder / "ingest").mkdir(parents=True)
+    return BlobStore(folder)
 
 
 @pytest.fixture
 def fetch(registry, refer, blobs):
     """Fetches a blob of the registry into the store; gives the bytes as they were followed."""
 
-    def run(descriptor, limits=LIMITS, rate=None, *, whole=False):
+    def run(descriptor, limits=LIMITS, rate=None, *, whole=False, blobs=blobs):
         with (
             Client(limits=limits) as client,
             Downloader(client, rate=rate) as downloader,
@@ -119,6 +136,31 @@ def test_d03_ranges_that_are_ignored_cost_nothing(registry, fetch, blob):
     assert len(registry.requests) == 1
 
 
+def test_k03_ranges_that_are_gone_meanwhile(registry, fetch, blob):
+    """K03: what is here from the time before does no harm, and the whole answer is used."""
+    registry.fault("blobs", After(3, status(500)))
+    with pytest.raises(UnavailableError):
+        fetch(blob)
+    registry._faults.clear()
+    registry.requests.clear()
+    registry.fault("blobs", ignore_range)
+
+    assert fetch(blob) == DATA
+    assert len(registry.requests) == 1
+
+
+def test_d04_a_cold_proxy(registry, fetch, blob, tmp_path):
+    """D04: it sends all while it fetches the blob itself, and parts later; nobody gets it twice."""
+    registry.fault("blobs", ignore_range, times=2)
+    stores = [store(tmp_path / name) for name in ("one", "other")]
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        got = list(pool.map(lambda blobs: fetch(blob, blobs=blobs), stores))
+
+    assert got == [DATA, DATA]
+    assert sent(registry) <= 2 * len(DATA)
+
+
 @pytest.mark.parametrize("form", WRONG_CONTENT_RANGES, ids=str)
 def test_d06_a_wrong_content_range_is_not_believed(registry, fetch, blob, form):
     """D06: such an answer is asked for again, and given up in the end."""
@@ -164,6 +206,15 @@ def test_d11_connections_that_break_lose_little(registry, fetch, blob, reset):
     assert sent(registry) <= len(DATA) + 20 * SLACK
 
 
+@pytest.mark.parametrize("fault", [hang_up, reset], ids=["D12-end", "D12-reset"])
+def test_d12_connections_that_break_before_the_answer(registry, fetch, blob, fault):
+    """Nothing is lost by them, and a few in a row do not end it."""
+    registry.fault("blobs", After(1, fault), times=3)
+
+    assert fetch(blob) == DATA
+    assert sent(registry) == len(DATA)
+
+
 def test_d14_no_progress_is_given_up(registry, fetch, blob, blobs):
     """D14: after as many tries as the limits say; what came otherwise is kept and used."""
     registry.fault("blobs", After(3, status(500)))
@@ -177,6 +228,59 @@ def test_d14_no_progress_is_given_up(registry, fetch, blob, blobs):
 
     assert kept >= EXTENT
     assert sent(registry) - before == len(DATA) - kept
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [silence, stall(0), stall(100)],
+    ids=["D15-before-the-head", "D15-behind-the-head", "D15-in-the-body"],
+)
+def test_d15_silence_is_noticed(registry, fetch, blob, fault):
+    """A connection where nothing comes any more is given up, and its piece asked for again."""
+    registry.fault("blobs", After(1, fault), times=3)
+
+    assert fetch(blob, replace(LIMITS, read=0.5)) == DATA
+
+
+@pytest.mark.parametrize(
+    "host", [silent_host, full_host], ids=["D15-no-answer", "D15-no-connection"]
+)
+def test_d15_a_host_that_takes_no_request(registry, fetch, blob, host):
+    """Storage that cannot be talked to is given up in time, and asked for anew at the registry."""
+    with host() as name:
+        registry.fault("blobs", After(1, redirect(f"http://{name}")), times=3)
+
+        assert fetch(blob, replace(LIMITS, connect=0.5, read=0.5)) == DATA
+
+
+def test_t06_a_url_that_expires_is_asked_for_anew(registry, other, fetch, blob):
+    """T06: where a signed URL has run out, the registry gives a new one; no byte comes twice."""
+    other.add_blob("app", DATA)
+    signed = Presigned(other.url, uses=1)
+    expired = status(
+        403, "<Error><Code>AccessDenied</Code></Error>", Content_Type="application/xml"
+    )
+    registry.fault("blobs", signed.redirect)
+    other.fault("blobs", signed.check, times=3)
+    other.fault("blobs", expired, times=1)
+    other.fault("blobs", signed.check)
+
+    assert fetch(blob, replace(LIMITS, blob_attempts=1)) == DATA
+
+    assert [each.status for each in other.requests].count(403) == 1
+    assert sum(each.sent for each in other.requests if each.status == 206) == len(DATA)
+    assert len(registry.requests) == len(other.requests)
+
+
+def test_t06_storage_that_always_refuses_ends_it(registry, other, fetch, blob):
+    """T06: one new URL is asked for, not one after another, and the error names the storage."""
+    registry.fault("blobs", redirect(other.url))
+    other.fault("blobs", status(403))
+
+    with pytest.raises(AuthError, match=f"{other.host} .redirected from registry {registry.host}"):
+        fetch(blob)
+
+    assert len(other.requests) == 2
 
 
 def test_d16_a_slow_connection_is_cut(registry, fetch, blob):
@@ -214,6 +318,61 @@ def test_d27_what_will_not_be_better_is_told_at_once(registry, fetch, blob, code
 
     assert not isinstance(caught.value, UnavailableError)
     assert len(registry.requests) <= 2
+
+
+def test_d18_all_connections_are_used_at_a_time(registry, fetch, blob):
+    """D18: where each connection is limited, as many as may be are open together, and no more."""
+    together = threading.Barrier(LIMITS.per_host)
+
+    def wait_for_the_others(request, serve):
+        together.wait(60)
+        return serve(request)
+
+    registry.fault("blobs", After(1, wait_for_the_others), times=1 + LIMITS.per_host)
+
+    assert fetch(blob) == DATA
+    assert registry.connections == LIMITS.per_host
+
+
+def test_d19_a_body_without_a_length_is_counted(registry, fetch, blob):
+    """D19: it is fine if it has the promised bytes, asked for again if it has fewer."""
+    registry.fault("blobs", both(chunked, both(shorter(3 * EXTENT), ignore_range)), times=2)
+    registry.fault("blobs", both(chunked, ignore_range))
+
+    assert fetch(blob) == DATA
+    assert len(registry.requests) == 3
+
+
+def test_d19_a_body_that_always_ends_early_is_kept(registry, fetch, blob, blobs):
+    """D19: it is given up in the end, and what came is there for the next time."""
+    registry.fault("blobs", both(chunked, both(shorter(3 * EXTENT), ignore_range)))
+
+    with pytest.raises(UnavailableError, match="broke off"):
+        fetch(blob)
+
+    assert blobs.arrived(blob.digest, blob.size) == 3 * EXTENT
+
+
+def test_d19_a_body_without_an_end_is_left(registry, fetch, blob):
+    """D19: what goes beyond the promised bytes is not read, whether it is told of or too late."""
+    registry.fault("blobs", both(chunked, both(more_bytes(bytes(8 << 20)), ignore_range)))
+
+    with contextlib.suppress(IntegrityError):  # the blob may be complete before anybody sees more
+        assert fetch(blob) == DATA
+
+    assert len(registry.requests) == 1
+    assert sent(registry) <= len(DATA) + (1 << 20)
+
+
+def test_d21_no_encoding_is_asked_for(registry, other, fetch, blob):
+    """D21: each request for a blob says so, behind a redirect too."""
+    other.add_blob("app", DATA)
+    registry.fault("blobs", redirect(other.url))
+
+    fetch(blob)
+
+    requests = [*registry.requests, *other.requests]
+    assert {each.headers["Accept-Encoding"] for each in requests} == {"identity"}
 
 
 def test_d22_wrong_bytes_are_told_by_the_digest(registry, fetch, blob, blobs):

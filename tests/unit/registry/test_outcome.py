@@ -84,7 +84,7 @@ def test_the_registrys_own_words_are_found(body, content_type, wanted):
     ],
 )
 def test_a_servers_text_cannot_change_the_terminal(text, wanted):
-    """Control and direction characters are gone, the text is one line and short."""
+    """S03: control and direction characters are gone, the text is one line and short."""
     assert outcome.clean(text) == wanted
 
 

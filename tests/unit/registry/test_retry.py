@@ -40,7 +40,7 @@ def test_lasting_answers_are_not(status):
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value, wanted):
-    """A time the registry asks for is read, nonsense is as good as nothing."""
+    """L02: a time the registry asks for is read, nonsense is as good as nothing."""
     assert retry.asked_wait(value, NOW) == wanted
 
 

@@ -33,10 +33,10 @@ class Shelf:
     def tags(self, repository):
         return ["1"]
 
-    def document(self, repository, reference):
+    def documents(self, repository, reference):
         if reference == "broken":
             raise StoreError("cannot read /secret/place: input/output error")
-        return Document(OCI_MANIFEST, digests.of_bytes(b"manifest"), b"manifest")
+        return [Document(OCI_MANIFEST, digests.of_bytes(b"manifest"), b"manifest")]
 
     def blob(self, repository, digest):
         return self.big if digest == BIG_DIGEST else self.small

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -14,7 +15,7 @@ from support.processes import NOBODY, child, kill_myself, outcome, until
 
 from layerkit import digest as digests
 from layerkit.digest import BlobDigest, Digest
-from layerkit.errors import IntegrityError, NotFoundError, StoreFullError
+from layerkit.errors import IntegrityError, NotFoundError, StoreError, StoreFullError
 from layerkit.store import journal
 from layerkit.store.blobs import BlobStore
 from layerkit.store.ingest import EXTENT
@@ -475,6 +476,24 @@ def test_a_blob_is_removed(blobs, root):
 
     assert not blobs.has(digest)
     assert list((root / "ingest").iterdir()) == []
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fsync", "rename"])
+def test_a_disk_with_errors_gives_no_half_blob(blobs, root, monkeypatch, call):
+    """D34: whichever call fails, the error is one of the store, and nothing has the blob's name."""
+
+    def fail(*_arguments, **_options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        with pytest.raises(StoreError, match="input/output error"):
+            write(blobs, DATA)
+
+    assert not blobs.has(DIGEST)
+    assert [path for path in (root / "blobs").rglob("*") if path.is_file()] == []
+    finish(blobs)
+    assert_whole(root)
 
 
 @pytest.mark.root

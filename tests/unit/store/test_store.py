@@ -244,7 +244,7 @@ def test_an_image_that_lost_its_name_stays(store, root):
 
 
 def test_removal_keeps_what_others_share(store, root):
-    """Only content that no image needs any more goes."""
+    """K13: only content that no image needs any more goes."""
     bring(store, APP, "x:1")
     bring(store, OTHER, "y:1")
 

@@ -12,7 +12,7 @@ from support import faults
 from support.faults import After, Corrupt, Presigned, both
 from support.registry import TestRegistry
 from support.serving import read_all, read_answer
-from support.web import full_host, silent_host
+from support.web import Request, full_host, silent_host
 
 DATA = bytes(range(256)) * 4
 SIZE = len(DATA)
@@ -367,6 +367,9 @@ def test_a_presigned_url_wears_out(registry, path):
         assert status == 307
         assert location.startswith(f"{origin.url}{path}?")
         assert ask(origin, target, "Authorization: Bearer x")[0] == 400
+        assert (
+            presigned.check(Request("HEAD", path, target.partition("?")[2], {}), None).status == 403
+        )
         assert ask(origin, target, "Range: bytes=0-9")[::2] == (206, DATA[:10])
         assert ask(origin, target.replace("%2f", "%2F"))[0] == 403
         assert ask(origin, target)[::2] == (200, DATA)
