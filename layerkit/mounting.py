@@ -13,13 +13,18 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layerkit import linux
+from layerkit import linux, loop
 from layerkit.mount import ErofsMount, FolderMount, OverlayMount
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+    from typing import TypeAlias
 
     from layerkit.mount import RootMount
+
+    Named: TypeAlias = Callable[[Path], AbstractContextManager[str]]
 
 # A layer's own redirect and metacopy attributes must never be followed: they name any file of the
 # layers below. The rest is what overlayfs.rst calls safe for layers that are shared.
@@ -68,23 +73,37 @@ def mount_folder(folder: Path, target: Path, *, readonly: bool = False) -> None:
 
 
 def mount_erofs(root: ErofsMount, target: Path) -> None:
-    """Show an EROFS image on `target`; its files are read as files (Linux 6.12)."""
+    """Show an EROFS image on `target`: its files as they are, or as loop devices before Linux 6.12."""
+    try:
+        mount_erofs_of(root, target, as_file)
+    except OSError as error:
+        if error.errno != errno.ENOTBLK:
+            raise
+        mount_erofs_of(root, target, loop.attached)
+
+
+def mount_erofs_of(root: ErofsMount, target: Path, named: Named) -> None:
+    """As `mount_erofs`, in the one way that `named` has to name a file to the kernel."""
     with contextlib.ExitStack() as stack:
-
-        def named(path: Path) -> str:
-            file = os.open(path, os.O_RDONLY)
-            stack.callback(os.close, file)
-            return f"/proc/self/fd/{file}"
-
         context = linux.fsopen("erofs")
         stack.callback(os.close, context)
-        linux.fsconfig(context, "source", named(root.image))
+        linux.fsconfig(context, "source", stack.enter_context(named(root.image)))
         for device in root.devices:
-            linux.fsconfig(context, "device", named(device))
+            linux.fsconfig(context, "device", stack.enter_context(named(device)))
         linux.fsconfig(context, "ro")
         tree = linux.fscreate(context, linux.MOUNT_ATTR_NODEV)
         stack.callback(os.close, tree)
         _attach(tree, target)
+
+
+@contextlib.contextmanager
+def as_file(path: Path) -> Iterator[str]:
+    """A name for a file that is never too long."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{file}"
+    finally:
+        os.close(file)
 
 
 def _attach(tree: int, target: Path) -> None:
@@ -107,12 +126,11 @@ def mount_overlay(overlay: OverlayMount, target: Path) -> None:
             stack.callback(os.close, folder)
             return str(folder)
 
-        folders = _Folders(
-            lowers=tuple(map(opened, overlay.lowers)),
-            upper=None if overlay.upper is None else opened(overlay.upper),
-            work=None if overlay.work is None else opened(overlay.work),
-            target=opened(target),
-        )
+        # What is mounted on the target may hide what is opened later.
+        upper = None if overlay.upper is None else opened(overlay.upper)
+        work = None if overlay.work is None else opened(overlay.work)
+        lowers = tuple(map(opened, overlay.lowers))
+        folders = _Folders(lowers, upper, work, opened(target))
         before = os.open(".", os.O_PATH | os.O_DIRECTORY)
         stack.callback(os.close, before)
         os.chdir("/proc/self/fd")

@@ -22,7 +22,7 @@ PACKAGE = Path(layerkit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 VALUES = {
-    "digest", "errors", "events", "limits", "linux", "mount", "mounting", "oci", "oci_shapes", "platforms", "reference",
+    "digest", "errors", "events", "limits", "linux", "loop", "mount", "mounting", "oci", "oci_shapes", "platforms", "reference",
     "strictjson", "tree",
 }  # fmt: skip
 PARTS = {"diff", "layer", "registry", "sandbox", "snapshot", "store"}

@@ -50,7 +50,7 @@ COMMANDS = {
 }
 """Each command with its help; the module of the same name beside this one has it as `command`."""
 
-DRIVERS = ("auto", "overlay", "copy")
+DRIVERS = ("auto", "erofs", "overlay", "copy")
 PROGRESS = ("auto", "plain", "json", "none")
 
 FAILURE_CODES = {"run": 125}

@@ -38,8 +38,8 @@ class CopyDriver:
     name = "copy"
     is_layered = False
 
-    def __init__(self, trees: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
-        self._folders = Folders(trees, scratch, remove)
+    def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
+        self._folders = Folders(root / "trees", scratch, remove)
 
     @staticmethod
     def obstacle() -> str:
@@ -49,11 +49,11 @@ class CopyDriver:
     def prepare(self, stack: Stack, observe: Observer) -> CopiedView:
         """The flat directory of all the layers."""
         name = stack.chains[-1].hex + _FLAT
-        folder = self._folders.path(name)
+        folder = self._folders.path(name) / "fs"
         if not folder.is_dir():
             with open_all(stack.tars) as tars:
                 content = fill.from_tars(tars.__getitem__)
-                skipped = self._folders.make(name, delta.flat(stack.trees()[-1]), content)
+                skipped = self._folders.write(name, delta.flat(stack.trees()[-1]), content)
             if skipped:
                 observe(skipped.notice("warning", " in the image's view"))
         return CopiedView(folder)

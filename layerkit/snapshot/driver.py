@@ -54,6 +54,13 @@ class Driver(Protocol):
     name: str
     is_layered: bool
 
+    def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
+        """For the state directory at `root`.
+
+        What is made lies in the directory `scratch` until it has its name; `remove` removes a
+        directory with all in it, if it is there.
+        """
+
     @staticmethod
     def obstacle() -> str:
         """Why it does not work here, "" if it does."""

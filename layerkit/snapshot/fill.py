@@ -54,7 +54,7 @@ def _clone(source: int, file: int) -> None:
         os.ftruncate(file, size)
         for start, end in _data(source, size):
             os.lseek(file, start, os.SEEK_SET)
-            _copy(source, start, file, end - start)
+            copy(source, start, file, end - start)
 
 
 def _data(file: int, size: int) -> Iterator[tuple[int, int]]:
@@ -73,7 +73,7 @@ def _data(file: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _copy_content(tar: int, file: int, entry: Entry) -> None:
     if entry.extents is None:
-        _copy(tar, entry.data, file, entry.size)
+        copy(tar, entry.data, file, entry.size)
         return
     os.ftruncate(file, entry.size)  # what no extent covers stays a hole
     source = entry.data
@@ -84,19 +84,19 @@ def _copy_content(tar: int, file: int, entry: Entry) -> None:
 
 def _copy_extent(tar: int, source: int, file: int, extent: Extent) -> None:
     os.lseek(file, extent.offset, os.SEEK_SET)
-    _copy(tar, source, file, extent.size)
+    copy(tar, source, file, extent.size)
 
 
-def _copy(tar: int, offset: int, file: int, size: int) -> None:
-    """Copy bytes of the tar to the file's current position, inside the kernel."""
-    copy = _copy_range
+def copy(tar: int, offset: int, file: int, size: int) -> None:
+    """Copy bytes of a tar to the current position of a file, inside the kernel."""
+    call = _copy_range
     while size:
         try:
-            done = copy(tar, file, size, offset)
+            done = call(tar, file, size, offset)
         except OSError as error:
-            if copy is _send or error.errno not in _NO_COPY_RANGE:
+            if call is _send or error.errno not in _NO_COPY_RANGE:
                 raise
-            copy = _send
+            call = _send
             continue
         if not done:
             raise IntegrityError("a layer's tar is shorter than its index says")

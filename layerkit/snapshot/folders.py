@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 class Folders:
-    """Directories `<name>/fs` below `place`, built in `scratch`.
+    """Directories below `place`, each with a name, built in `scratch`.
 
-    `remove` removes a directory with all in it, if it is there.
+    `remove` removes a directory with all in it, if it is there. Methods raise `StoreError` and
+    `StoreFullError`.
     """
 
     def __init__(self, place: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
@@ -34,28 +35,33 @@ class Folders:
 
     def path(self, name: str) -> Path:
         """Where the directory of this name is, or will be."""
-        return self._place / name / "fs"
+        return self._place / name
 
-    def make(self, name: str, delta: Delta, fill: Fill) -> Skipped:
-        """Write the directory of this name; whoever is second finds it there and drops its own.
-
-        Raises `StoreError`, `StoreFullError`, and what `disk.write` raises.
-        """
+    @contextlib.contextmanager
+    def making(self, name: str) -> Iterator[Path]:
+        """A new directory, which gets the name in the end; whoever is second drops its own."""
         beside = self._scratch / f"tree-{secrets.token_hex(8)}"
         try:
             with guarded("write"):
-                (beside / "fs").mkdir(parents=True)
-                with opened(beside / "fs", os.O_DIRECTORY) as root:
-                    skipped = disk.write(root, delta, fill)
-                    linux.syncfs(root)  # the name must not outlive the content
+                beside.mkdir()
+                yield beside
+                self._place.mkdir(exist_ok=True)
                 _name(beside, self._place / name)
-            return skipped
         finally:
             with contextlib.suppress(OSError):
                 self._remove(beside)
 
+    def write(self, name: str, delta: Delta, fill: Fill) -> Skipped:
+        """Write what a delta says to `<name>/fs`, whose parent is nobody else's; as `disk.write`."""
+        with self.making(name) as beside:
+            (beside / "fs").mkdir()
+            with opened(beside / "fs", os.O_DIRECTORY) as root:
+                skipped = disk.write(root, delta, fill)
+                linux.syncfs(root)  # the name must not outlive the content
+        return skipped
+
     def remove(self, name: str) -> None:
-        """Remove the directory of this name if it is here; raises `StoreError`."""
+        """Remove the directory of this name if it is here."""
         with guarded("remove"):
             self._remove(self._place / name)
 

@@ -37,8 +37,8 @@ class OverlayDriver:
     name = "overlay"
     is_layered = True
 
-    def __init__(self, trees: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
-        self._folders = Folders(trees, scratch, remove)
+    def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
+        self._folders = Folders(root / "trees", scratch, remove)
 
     @staticmethod
     def obstacle() -> str:
@@ -49,7 +49,7 @@ class OverlayDriver:
         """A directory for each layer; what is too deep for the kernel lies in one for all of it."""
         names = _names(stack)
         first = len(stack.chains) - len(names)
-        missing = [at for at, name in enumerate(names) if not self._folders.path(name).is_dir()]
+        missing = [at for at, name in enumerate(names) if not self._folder(name).is_dir()]
         if missing:
             trees = stack.trees()
             skipped = Skipped()
@@ -58,11 +58,14 @@ class OverlayDriver:
                     lower = trees[first + at - 1] if at else empty()
                     change = delta.between(lower, trees[first + at])
                     content = fill.from_tars(tars.__getitem__)
-                    skipped.add(self._folders.make(names[at], change, content))
+                    skipped.add(self._folders.write(names[at], change, content))
             if skipped:
                 observe(skipped.notice("warning", " in the image's view"))
-        lowers = tuple(self._folders.path(name) for name in reversed(names))
+        lowers = tuple(self._folder(name) for name in reversed(names))
         return LayeredView(lowers, lambda: upper.read_root(lowers[0]))
+
+    def _folder(self, name: str) -> Path:
+        return self._folders.path(name) / "fs"
 
     def remove(self, chain: ChainID) -> None:
         """Remove one layer's directories if they are here; raises `StoreError`."""

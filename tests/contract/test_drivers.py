@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import layer_cases, overlays, random_stacks
+from support.bench import Bench
 from support.listing import merged, scan_of, wanted
 from support.stacks import CONTENT
 from support.tars import archive, character, directory, file, hardlink, symlink, whiteout
@@ -17,12 +18,7 @@ from support.trees import differences, scan
 
 from layerkit import digest as digests
 from layerkit.errors import IntegrityError
-from layerkit.layer import archive as archives
-from layerkit.layer import merge
 from layerkit.ops.drivers import drivers_of
-from layerkit.snapshot import upper
-from layerkit.snapshot.driver import Stack
-from layerkit.tree import Node, empty
 
 pytestmark = pytest.mark.root
 
@@ -40,69 +36,6 @@ BASE = archive(
     file("owned", b"o", uid=7, gid=8, mode=0o4750, mtime=5),
 )
 ABOVE = archive(whiteout("d/a"), file("d/new", b"n" * 5000), directory("e", mode=0o700))
-
-
-def entries_of(tar):
-    """The entries of a layer tar."""
-    return list(archives.read(lambda at, size: tar[at : at + size], lambda _warning: None))
-
-
-class Bench:
-    """One driver in a state directory of its own, and what containers wrote."""
-
-    def __init__(self, name, folder, space="state"):
-        self.folder = folder
-        root = folder / space
-        for part in ("ingest", "trees", "views", "tars", "containers"):
-            (root / part).mkdir(parents=True)
-        self.root = root
-        self.driver = drivers_of(root)[name]
-        self.asked = 0
-
-    def stack(self, tars):
-        """The layers of these tars."""
-        paths = []
-        for number, tar in enumerate(tars):
-            paths.append(self.root / f"tars/{digests.of_bytes(tar).hex}")
-            paths[number].write_bytes(tar)
-        return self.stack_of(map(entries_of, tars), paths, [digests.of_bytes(tar) for tar in tars])
-
-    def stack_of(self, layers, paths, diff_ids):
-        """The layers with these entries and content."""
-        layers = list(layers)
-
-        def trees():
-            self.asked += 1
-            found = [empty()]
-            for number, entries in enumerate(layers):
-                found.append(merge.apply(found[-1], entries, number))
-            return found[1:]
-
-        chains = digests.chain_ids(map(digests.DiffID, diff_ids))
-        return Stack(tuple(chains), tuple(paths), trees)
-
-    def view(self, *tars):
-        """The view of these layers."""
-        return self.driver.prepare(self.stack(tars), lambda _event: None)
-
-    def shown(self, root):
-        """The root, mounted while a block runs."""
-        return overlays.shown(root, self.folder / "shown")
-
-    def container(self, view, name="box"):
-        """The folder of a new container."""
-        folder = self.root / "containers" / name
-        folder.mkdir()
-        view.begin(folder)
-        return folder
-
-    def tree(self, container, tars):
-        """The tree of a container, as it is read back without mounting it."""
-        if not self.driver.is_layered:
-            folder = container / "root"
-            tree = merge.apply(empty(), upper.read(folder), len(tars))
-            return Node(upper.read_root(folder), len(tars), tree.children)
-        return merge.apply(merged(tars), upper.read(container / "upper"), len(tars))
 
 
 @pytest.fixture(params=DRIVERS)

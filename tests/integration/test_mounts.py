@@ -21,7 +21,7 @@ from layerkit.ops.images import find_image
 
 pytestmark = pytest.mark.root
 
-DRIVERS = ("overlay", "copy")
+DRIVERS = ("erofs", "overlay", "copy")
 LAYERS = (
     archive(directory("d"), file("d/below", b"below"), file("gone", b"x"), symlink("s", "d")),
     archive(file(".wh.gone"), file("d/above", b"above", uid=7, gid=8, mode=0o640)),

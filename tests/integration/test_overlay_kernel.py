@@ -44,7 +44,7 @@ class Unpacked:
             self.trees.append(merge.apply(self.trees[-1], entries, number))
         named = (digest.DiffID(digest.of_bytes(b"%d" % number)) for number in range(len(tars)))
         self._chains = digest.chain_ids(named)
-        self._views = OverlayDriver(folder / "trees", folder / "scratch", _remove)
+        self._views = OverlayDriver(folder, folder / "scratch", _remove)
 
     def flat(self):
         """What a plain directory with all of it looks like."""

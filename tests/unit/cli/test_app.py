@@ -135,7 +135,7 @@ def test_options_have_the_documented_values():
     }
 
     assert choices == {
-        "driver": ["auto", "overlay", "copy"],
+        "driver": ["auto", "erofs", "overlay", "copy"],
         "progress": ["auto", "plain", "json", "none"],
     }
 

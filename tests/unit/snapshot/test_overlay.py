@@ -44,7 +44,7 @@ class Views:
         self.layers = layers
         self.asked = 0
         self.driver = OverlayDriver(
-            self.trees, self.scratch, partial(remove_tree, scratch=self.scratch)
+            self.trees.parent, self.scratch, partial(remove_tree, scratch=self.scratch)
         )
         self.paths = [self.tars / str(number) for number in range(len(layers))]
         for path, tar in zip(self.paths, layers, strict=True):

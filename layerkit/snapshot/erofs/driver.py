@@ -1,0 +1,94 @@
+"""The EROFS driver: one image of metadata for a stack of layers, whose tars hold the content.
+
+Nothing is unpacked, and nothing depends on how many layers there are. The image is mounted in the
+mount namespace of each container, so no mount of it can be left over on the host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from layerkit.mount import ErofsMount
+from layerkit.snapshot import kernel
+from layerkit.snapshot.erofs import image
+from layerkit.snapshot.folders import Folders, guarded, open_all
+from layerkit.snapshot.layered import LayeredView
+from layerkit.tree import Entry  # noqa: TC001  msgspec reads the annotation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from layerkit.digest import ChainID
+    from layerkit.events import Observer
+    from layerkit.snapshot.driver import Stack
+    from layerkit.snapshot.skipped import Skipped
+
+_IMAGE = "image.erofs"
+_NOTES = "notes"
+_UUID = 16  # bytes
+
+
+class _Notes(msgspec.Struct, frozen=True, array_like=True):
+    """What is to be known of an image beside it: the layers whose tars are its devices, its root."""
+
+    layers: tuple[int, ...]
+    root: Entry
+
+
+class ErofsDriver:
+    """Views as images `views/<chainid>/image.erofs`, built in `scratch` and renamed in.
+
+    `remove` removes a directory with all in it, if it is there.
+    """
+
+    name = "erofs"
+    is_layered = True
+
+    def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
+        self._folders = Folders(root / "views", scratch, remove)
+
+    @staticmethod
+    def obstacle() -> str:
+        """Why it does not work here, "" if it does."""
+        return kernel.obstacle("erofs") or kernel.obstacle("overlay")
+
+    def prepare(self, stack: Stack, observe: Observer) -> LayeredView:
+        """The image of the topmost tree."""
+        name = stack.chains[-1].hex
+        folder = self._folders.path(name)
+        if not folder.is_dir():
+            skipped = self._make(name, stack)
+            if skipped:
+                observe(skipped.notice("warning", " in the image's view"))
+        with guarded("read"):
+            notes = msgspec.msgpack.decode((folder / _NOTES).read_bytes(), type=_Notes)
+        devices = tuple(stack.tars[layer] for layer in notes.layers)
+        return LayeredView((ErofsMount(folder / _IMAGE, devices),), lambda: notes.root)
+
+    def remove(self, chain: ChainID) -> None:
+        """Remove the image if it is here; raises `StoreError`."""
+        self._folders.remove(chain.hex)
+
+    def _make(self, name: str, stack: Stack) -> Skipped:
+        tree = stack.trees()[-1]
+        uuid = bytes.fromhex(name)[:_UUID]
+        with self._folders.making(name) as beside, open_all(stack.tars) as tars:
+            sizes = [os.fstat(tar).st_size for tar in tars]
+            with _synced(beside / _IMAGE) as file:
+                written = image.write(file, tree, sizes, tars.__getitem__, uuid)
+            with _synced(beside / _NOTES) as file:
+                os.write(file, msgspec.msgpack.encode(_Notes(written.layers, tree.entry)))
+        return written.skipped
+
+
+@contextlib.contextmanager
+def _synced(path: Path) -> Iterator[int]:
+    """The descriptor of a new file, which is on the disk in the end."""
+    with open(path, "xb") as file:
+        yield file.fileno()
+        os.fsync(file.fileno())
