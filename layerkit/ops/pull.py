@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layerkit import oci
 from layerkit.events import LayerProgress, Phase, Resolved, ignore
-from layerkit.ops import documents
 from layerkit.ops.install import install
 from layerkit.ops.notices import tell_warnings
+from layerkit.ops.prune import prune_downloads
+from layerkit.ops.resolve import resolve
 from layerkit.registry.download import Downloader
 
 if TYPE_CHECKING:
@@ -54,34 +55,31 @@ def pull(
     An index is followed to the manifest for `platform`; an image for another one is refused only
     with `explicit_platform`. `rate` limits the download, in bytes a second. Raises `RegistryError` and its kinds, `NotFoundError`,
     `IntegrityError` for anything that is not what its digest says, `StoreError`. Whatever happens,
-    the store holds whole things only, and what arrived is not fetched again.
+    the store holds whole things only, and what arrived is not fetched again. At its end, downloads
+    that nobody went on with for `prune.AGE` go.
     """
     store = home.store
-    what = reference.familiar
-
-    def read(descriptor: Descriptor) -> bytes:
-        if descriptor.media_type in oci.CONFIG_TYPES:
-            if store.blobs.has(descriptor.digest):
-                return store.blobs.read(descriptor.digest, oci.DOCUMENT_LIMIT)
-            return client.blob_bytes(reference, descriptor)
-        return client.document(reference, descriptor)
-
-    found, raw = client.resolve_document(reference)
-    document = oci.parse_document(raw, found.media_type)
-    manifest = documents.choose(document, platform, read, what)
-    config = documents.read_config(manifest, read)
-    documents.check_platform(config, platform, what, explicit=explicit_platform, observe=observe)
-    layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
-    observe(Resolved(what, found.digest, layers))
+    found = resolve(
+        store.blobs,
+        client,
+        reference,
+        platform=platform,
+        explicit=explicit_platform,
+        observe=observe,
+    )
+    layers = tuple({layer.digest: layer.size for layer in found.manifest.layers}.items())
+    observe(Resolved(reference.familiar, found.target, layers))
     name = reference.identity
     before = store.database.name(name)
 
-    with Downloader(client, rate=rate) as downloader:
+    with store.arrival(), Downloader(client, rate=rate) as downloader:
         source = _Registry(downloader, reference, observe)
-        image = install(store, manifest, config, [(name, found.digest)], source, observe)
+        names = [(name, found.target)]
+        image = install(store, found.manifest, found.config, names, source, observe)
     tell_warnings(client, observe)
+    prune_downloads(store, time.time())
     updated = before is None or before.manifest != image.manifest
-    return PullResult(name, found.digest, image, updated)
+    return PullResult(name, found.target, image, updated)
 
 
 class _Registry:
