@@ -77,11 +77,13 @@ class Room:
 def read_regular(path: Path, limit: int) -> bytes:
     """The content of a small file; an `OSError` for what is none, or has more than `limit` bytes."""
     descriptor = os.open(path, _LOOK_FLAGS)
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
-        return file.read(limit)
+        return os.pread(descriptor, limit, 0)
+    finally:
+        os.close(descriptor)
 
 
 def is_locked(path: Path) -> bool:
