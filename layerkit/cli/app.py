@@ -35,6 +35,8 @@ COMMANDS = {
     "cat": "Print files of images or containers",
     "tag": "Give an image one more name",
     "rmi": "Remove images",
+    "df": "Show where the disk went",
+    "prune": "Remove what stopped pulls and removed images left",
     "unpack": "Write the root file system of an image into a directory",
     "load": "Load images from an archive or an OCI layout directory",
     "save": "Save images to an archive or an OCI layout directory",

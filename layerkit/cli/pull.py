@@ -9,13 +9,13 @@ import click
 
 from layerkit import platforms
 from layerkit import reference as references
-from layerkit.cli import authfile, environment, output, progress
+from layerkit.cli import authfile, environment, output, preview, progress
 from layerkit.cli.units import parse_size
 from layerkit.errors import UsageError
 from layerkit.events import Event, LayerDone, Resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from layerkit.cli.app import Settings
     from layerkit.cli.progress import Progress
@@ -45,10 +45,18 @@ if TYPE_CHECKING:
     metavar="SIZE",
     help="Bytes a second, such as 500K or 2M, of all together.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print what would be fetched and what is here, with the disk needed; write nothing.",
+)
+@click.option(
+    "--format", "text", metavar="FORMAT", help="With --dry-run: json, table, or a Go template."
+)
 @authfile.authority
 @authfile.option
 @click.pass_obj
-def command(
+def command(  # noqa: PLR0913  one for each option
     settings: Settings,
     *,
     image: tuple[str, ...],
@@ -57,11 +65,18 @@ def command(
     all_tags: bool,
     jobs: int | None,
     rate: str | None,
+    dry_run: bool,
+    text: str | None,
 ) -> int:
     """Download images from a registry.
 
-    What is here already is not downloaded again, and what a stopped pull left is used.
+    What is here already is not downloaded again, and what a stopped pull left is used. --dry-run
+    goes with -a and --platform, not with -q, --jobs and --limit-rate, as it pulls nothing.
     """
+    if dry_run:
+        _refuse("does not go with --dry-run", **{"-q": quiet, "--jobs": jobs, "--limit-rate": rate})
+        return _preview(settings, image, platform, text, all_tags=all_tags)
+    _refuse("goes with --dry-run only", **{"--format": text})
     wanted = platforms.parse(platform) if platform else None
     speed = _speed(rate)
     mode = "none" if quiet else settings.progress
@@ -73,8 +88,33 @@ def command(
                 result = fetch(home, client, name, wanted, shown, say, speed)
             output.line(result.name)
 
-        names = [tag for name in image for tag in _tags(client, name)] if all_tags else image
+        names = _names(client, image, all_tags=all_tags)
         return output.each(names, pull_one, debug=settings.debug)
+
+
+def _refuse(why: str, **options: object) -> None:
+    """Raise `UsageError` for the first option that was given."""
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"{name} {why}")
+
+
+def _preview(
+    settings: Settings,
+    image: tuple[str, ...],
+    platform: str | None,
+    text: str | None,
+    *,
+    all_tags: bool,
+) -> int:
+    wanted = platforms.parse(platform) if platform else None
+    with settings.client() as client:
+        names = _names(client, image, all_tags=all_tags)
+        return preview.show(settings, client, names, wanted, text)
+
+
+def _names(client: Client, image: Sequence[str], *, all_tags: bool) -> Sequence[str]:
+    return [tag for name in image for tag in _tags(client, name)] if all_tags else image
 
 
 def _speed(text: str | None) -> int | None:

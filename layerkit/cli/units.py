@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _DAY = 24
 _SIZE = re.compile(r"(\d{1,18})(?:\.(\d{1,9}))? ?([a-z]{0,3})", re.ASCII | re.IGNORECASE)
+_PART = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
+_DURATION = re.compile(rf"(?:{_PART.pattern}){{1,5}}", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MULTIPLES: dict[str, int] = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgtp", start=1):
     _MULTIPLES |= dict.fromkeys((_letter, f"{_letter}ib"), 1 << 10 * _power)
@@ -36,6 +39,16 @@ def parse_size(text: str) -> int | None:
     part = match[2] or ""
     scale: int = 10 ** len(part)
     return int(match[1] + part) * multiple // scale
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """The span that `12h`, `7d`, `1h30m` or `0` says, None if it is none; also s, m and w."""
+    if text != "0" and _DURATION.fullmatch(text) is None:
+        return None
+    parts = [
+        timedelta(seconds=int(number) * _SECONDS[unit]) for number, unit in _PART.findall(text)
+    ]
+    return sum(parts, timedelta())
 
 
 def human_duration(duration: timedelta) -> str:

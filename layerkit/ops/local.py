@@ -39,14 +39,14 @@ def bring(
     way = way or {}
     blobs = {manifest.descriptor.digest, manifest.config.digest, *way}
     blobs.update(layer.digest for layer in manifest.layers)
-    new_blobs = [digest for digest in blobs if not store.blobs.has(digest)]
-    new_layers = [diff_id for diff_id in config.diff_ids if not store.layers.has(diff_id)]
-
-    try:
-        return install(store, manifest, config, names, _Files(open_layer), observe, way)
-    except BaseException:
-        store.discard(new_blobs, new_layers)
-        raise
+    with store.arrival():
+        new_blobs = [digest for digest in blobs if not store.blobs.has(digest)]
+        new_layers = [diff_id for diff_id in config.diff_ids if not store.layers.has(diff_id)]
+        try:
+            return install(store, manifest, config, names, _Files(open_layer), observe, way)
+        except BaseException:
+            store.discard(new_blobs, new_layers)
+            raise
 
 
 class _Files:

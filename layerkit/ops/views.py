@@ -15,9 +15,12 @@ from layerkit.events import ignore
 from layerkit.layer import merge
 from layerkit.ops import layers
 from layerkit.snapshot.driver import Stack
+from layerkit.store.files import guarded
 from layerkit.tree import Entry, Kind, empty
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from layerkit.events import Observer
     from layerkit.ops.home import Home
     from layerkit.snapshot.driver import Driver, View
@@ -62,6 +65,19 @@ def remove(home: Home, chain: ChainID) -> None:
     """Remove what any driver made for the layers of this name; raises `StoreError`."""
     for driver in home.drivers.values():
         driver.remove(chain)
+
+
+def places(home: Home, chain: ChainID) -> list[Path]:
+    """Where the drivers put what they make for the layers of this name."""
+    found = (place for driver in home.drivers.values() for place in driver.places(chain))
+    return list(dict.fromkeys(found))
+
+
+def made(home: Home) -> list[ChainID]:
+    """The names of the layers for which any driver made something; raises `StoreError`."""
+    with guarded("read"):
+        found = {chain for driver in home.drivers.values() for chain in driver.made()}
+    return sorted(found, key=str)
 
 
 def chains(image: ImageRecord) -> list[ChainID]:

@@ -16,7 +16,7 @@ from layerkit.snapshot import delta, disk, fill, upper
 from layerkit.snapshot.folders import Folders, guarded, open_all, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from layerkit.digest import ChainID
@@ -57,6 +57,14 @@ class CopyDriver:
             if skipped:
                 observe(skipped.notice("warning", " in the image's view"))
         return CopiedView(folder)
+
+    def places(self, chain: ChainID) -> tuple[Path, ...]:
+        """Where it puts what it makes for the stack of this name."""
+        return (self._folders.path(chain.hex + _FLAT),)
+
+    def made(self) -> Iterator[ChainID]:
+        """The names of the stacks for which it made something; raises `OSError`."""
+        return self._folders.chains()
 
     def remove(self, chain: ChainID) -> None:
         """Remove the flat directory if it is here; raises `StoreError`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from layerkit.digest import ChainID
@@ -71,6 +71,12 @@ class Driver(Protocol):
         `observe` is told in one warning what the file system does not keep of what is written.
         Raises `StoreError`, `StoreFullError`, `IntegrityError`.
         """
+
+    def places(self, chain: ChainID) -> tuple[Path, ...]:
+        """Where it puts what it makes for the stack of this name."""
+
+    def made(self) -> Iterator[ChainID]:
+        """The names of the stacks for which it made something; raises `OSError`."""
 
     def remove(self, chain: ChainID) -> None:
         """Remove what was made for the stack of this name, if anything was; raises `StoreError`."""

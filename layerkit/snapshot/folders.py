@@ -8,7 +8,9 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
+from layerkit import digest as digests
 from layerkit import linux
+from layerkit.digest import ChainID
 from layerkit.errors import StoreError, StoreFullError
 from layerkit.snapshot import disk
 
@@ -36,6 +38,12 @@ class Folders:
     def path(self, name: str) -> Path:
         """Where the directory of this name is, or will be."""
         return self._place / name
+
+    def chains(self) -> Iterator[ChainID]:
+        """The ChainIDs that names of directories here begin with; raises `OSError`."""
+        for name in os.listdir(self._place) if self._place.is_dir() else ():
+            with contextlib.suppress(ValueError):
+                yield ChainID(digests.parse(f"sha256:{name.partition('-')[0]}"))
 
     @contextlib.contextmanager
     def making(self, name: str) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from layerkit.snapshot.skipped import Skipped
 from layerkit.tree import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from layerkit.digest import ChainID
@@ -66,6 +66,14 @@ class OverlayDriver:
 
     def _folder(self, name: str) -> Path:
         return self._folders.path(name) / "fs"
+
+    def places(self, chain: ChainID) -> tuple[Path, ...]:
+        """Where it puts what it makes for the stack of this name."""
+        return tuple(self._folders.path(chain.hex + end) for end in ("", _FLAT))
+
+    def made(self) -> Iterator[ChainID]:
+        """The names of the stacks for which it made something; raises `OSError`."""
+        return self._folders.chains()
 
     def remove(self, chain: ChainID) -> None:
         """Remove one layer's directories if they are here; raises `StoreError`."""

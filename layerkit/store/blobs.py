@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from layerkit.digest import BlobDigest
 
+_JOURNAL_LIMIT = 64 << 20
+"""Bytes; a journal has a line of at most 60 for each MiB, and one for each connection that ended."""
+
 
 class BlobStore:
     """The folder `blobs/`: a name there means that size and digest were checked."""
@@ -71,15 +74,20 @@ class BlobStore:
 
     def arrived(self, digest: BlobDigest, size: int) -> int:
         """How many bytes of an unfinished download are recorded; nobody else's are trusted."""
-        path = self._folder(digest) / "journal"
-        try:
-            extents = journal.parse(path.read_bytes(), digest, size)
-        except OSError:
-            return 0
         here = Spans()
-        for extent in extents:
+        for extent in journal.parse(self._read_journal(digest), digest, size):
             here.add(extent.offset, extent.offset + extent.size)
         return here.count
+
+    def promised(self, digest: BlobDigest) -> int | None:
+        """The size of the blob that an unfinished download is of, if its journal says it."""
+        return journal.promised(self._read_journal(digest), digest)
+
+    def _read_journal(self, digest: BlobDigest) -> bytes:
+        try:
+            return files.read_regular(self._folder(digest) / "journal", _JOURNAL_LIMIT)
+        except OSError:
+            return b""
 
     def _folder(self, digest: BlobDigest) -> Path:
         return self._ingest / f"{digest.algorithm}-{digest.hex}"

@@ -8,6 +8,7 @@ import fcntl
 import itertools
 import os
 import secrets
+import stat
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +23,7 @@ LOOK = 16 << 20
 FULL_HINT = "free some space, or choose another place with --root"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _WAIT_PAUSE = 0.1
+_LOOK_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -70,6 +72,36 @@ class Room:
                 f"no room to unpack: {free} bytes are free, wanted {wanted}",
                 hint=f"{FULL_HINT}; keep_free in [limits] of the configuration is what must stay free",
             )
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a small file; an `OSError` for what is none, or has more than `limit` bytes."""
+    descriptor = os.open(path, _LOOK_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+        return os.pread(descriptor, limit, 0)
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock on this file; looking makes none and waits for nothing.
+
+    What is there and can be no lock counts as held: it is not ours.
+    """
+    try:
+        descriptor = os.open(path, _LOOK_FLAGS)
+    except OSError as error:
+        return error.errno != errno.ENOENT
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: Path) -> None:
@@ -144,6 +176,14 @@ class Lock:
         while not self._try(on_wait):
             pass
 
+    def try_acquire(self) -> bool:
+        """Take the lock, unless somebody else holds it."""
+        try:
+            self.acquire(_give_up)
+        except _HeldError:
+            return False
+        return True
+
     def _try(self, on_wait: Callable[[], None] | None) -> bool:
         """Wait for the file that has the name now; False when its owner removed it meanwhile."""
         # The owner's removal may come between any two of these steps, also inside of mkdir.
@@ -196,3 +236,11 @@ class Lock:
 
     def __exit__(self, *_exception: object) -> None:
         self.release()
+
+
+class _HeldError(Exception):
+    pass
+
+
+def _give_up() -> None:
+    raise _HeldError

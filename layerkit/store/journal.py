@@ -36,6 +36,15 @@ def line(extent: Extent) -> bytes:
     return _line(f"{extent.offset} {extent.size} {extent.crc:08x}")
 
 
+def promised(data: bytes, digest: BlobDigest) -> int | None:
+    """The blob's size as its journal says it; None where the header is not whole or another's."""
+    try:
+        size = int(data.partition(b"\n")[0].split()[3])
+    except (ValueError, IndexError):
+        return None
+    return size if data.startswith(header(digest, size)) else None
+
+
 def parse(data: bytes, digest: BlobDigest, size: int) -> list[Extent]:
     """The extents recorded for this very blob, without lines that are not whole."""
     lines = data.splitlines(keepends=True)
@@ -44,7 +53,7 @@ def parse(data: bytes, digest: BlobDigest, size: int) -> list[Extent]:
     extents: list[Extent] = []
     for text in lines[1:]:
         extent = _extent(text)
-        if extent is not None and extent.offset + extent.size <= size:
+        if extent is not None and 0 <= extent.offset <= extent.offset + extent.size <= size:
             extents.append(extent)
     return extents
 

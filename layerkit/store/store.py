@@ -7,6 +7,7 @@ both happen inside a write transaction, so neither can overtake the other.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -20,7 +21,7 @@ from layerkit.store.database import Database
 from layerkit.store.layers import LayerStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from layerkit.digest import BlobDigest, DiffID
@@ -130,6 +131,36 @@ class Store:
                 self.blobs.remove(digest)
             for diff_id in set(diff_ids) - _diff_ids(kept):
                 self.layers.remove(diff_id)
+
+    @contextlib.contextmanager
+    def arrival(self) -> Iterator[None]:
+        """Hold while an image is brought in: what came of it belongs to nothing until it is named."""
+        with self._entrance() as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+
+    @contextlib.contextmanager
+    def standstill(self) -> Iterator[bool]:
+        """Let nobody begin to bring an image in; False where somebody is at it.
+
+        While it holds, content that nothing refers to is nobody's.
+        """
+        with self._entrance() as descriptor:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    @contextlib.contextmanager
+    def _entrance(self) -> Iterator[int]:
+        with files.guarded("open"):
+            descriptor = os.open(self.scratch, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def _write_index(self) -> None:
         """Write index.json, which makes the root an OCI image layout that other tools read."""

@@ -70,6 +70,14 @@ class ErofsDriver:
         devices = tuple(stack.tars[layer] for layer in notes.layers)
         return LayeredView((ErofsMount(folder / _IMAGE, devices),), lambda: notes.root)
 
+    def places(self, chain: ChainID) -> tuple[Path, ...]:
+        """Where it puts what it makes for the stack of this name."""
+        return (self._folders.path(chain.hex),)
+
+    def made(self) -> Iterator[ChainID]:
+        """The names of the stacks for which it made something; raises `OSError`."""
+        return self._folders.chains()
+
     def remove(self, chain: ChainID) -> None:
         """Remove the image if it is here; raises `StoreError`."""
         self._folders.remove(chain.hex)

@@ -136,3 +136,34 @@ def test_a_time_at_the_end_of_the_calendar_is_no_crash(text):
 def test_a_size_that_a_user_writes(text, size):
     """Binary with a letter or `iB`, decimal with `B`, in any case; all else is no size."""
     assert units.parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("0", timedelta(0)),
+        ("90s", timedelta(seconds=90)),
+        ("10m", timedelta(minutes=10)),
+        ("12h", timedelta(hours=12)),
+        ("7d", timedelta(days=7)),
+        ("2w", timedelta(weeks=2)),
+        ("1h30m", timedelta(minutes=90)),
+        ("0h", timedelta(0)),
+        ("999999w", timedelta(weeks=999_999)),
+        ("", None),
+        ("7", None),
+        ("d", None),
+        ("-1d", None),
+        ("1.5d", None),
+        ("7 d", None),
+        ("7d ", None),
+        ("7D", None),
+        ("1y", None),
+        ("1000000d", None),
+        ("\u0661d", None),
+        ("1s" * 6, None),
+    ],
+)
+def test_a_duration_that_a_user_writes(text, wanted):
+    """Whole numbers with s, m, h, d or w, one behind the other, or 0; all else is none."""
+    assert units.parse_duration(text) == wanted

@@ -512,3 +512,23 @@ def test_a_full_disk_keeps_what_is_sound(tmp_path):
         [(start, _)] = finish(blobs)
         assert start >= EXTENT
         assert_whole(place)
+
+
+def test_a_download_tells_how_far_it_is(root, blobs):
+    """Size and recorded bytes are read without its lock, and nothing of it changes."""
+    write_part(blobs, EXTENT)
+    folder = ingest_folder(root)
+    before = {each.name: each.stat().st_mtime_ns for each in folder.iterdir()}
+
+    assert (blobs.promised(DIGEST), blobs.arrived(DIGEST, SIZE)) == (SIZE, EXTENT)
+    assert {each.name: each.stat().st_mtime_ns for each in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("data")])
+def test_what_is_no_journal_tells_nothing(root, blobs, make):
+    """A pipe is not waited for, a link not followed: nothing counts as here."""
+    write_part(blobs, EXTENT)
+    (ingest_folder(root) / "journal").unlink()
+    make(ingest_folder(root) / "journal")
+
+    assert (blobs.promised(DIGEST), blobs.arrived(DIGEST, SIZE)) == (None, 0)

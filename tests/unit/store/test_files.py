@@ -288,3 +288,58 @@ def test_a_lock_below_a_file_is_an_error(tmp_path):
 
     with pytest.raises(NotADirectoryError):
         Lock(tmp_path / "job/lock").acquire()
+
+
+def test_a_lock_can_be_tried(tmp_path):
+    """Who does not want to wait is told that somebody has it."""
+    with Lock(tmp_path / "lock") as first:
+        assert not Lock(tmp_path / "lock").try_acquire()
+        first.release()
+        second = Lock(tmp_path / "lock")
+        assert second.try_acquire()
+        second.release()
+
+
+def test_looking_at_a_lock_takes_and_makes_none(tmp_path):
+    """A lock that is held, free, or not there is told apart, and stays so."""
+    path = tmp_path / "lock"
+    assert not files.is_locked(path)
+    assert not path.exists()
+
+    with Lock(path):
+        assert files.is_locked(path)
+    assert not files.is_locked(path)
+    with Lock(path):
+        pass
+
+
+def make_pipe(path):
+    """A pipe, which opening may wait for ever for."""
+    os.mkfifo(path)
+
+
+def make_link(path):
+    """A link to a file."""
+    (path.parent / "other").write_bytes(b"x")
+    path.symlink_to(path.parent / "other")
+
+
+def make_large(path):
+    """A file of 4 bytes."""
+    path.write_bytes(b"1234")
+
+
+@pytest.mark.parametrize("make", [make_pipe, make_link, make_large, os.mkdir])
+def test_only_small_files_are_read(tmp_path, make):
+    """What is no file, or larger than wanted, is an error at once."""
+    make(tmp_path / "file")
+
+    with pytest.raises(OSError, match=str(tmp_path / "file")):
+        files.read_regular(tmp_path / "file", 3)
+
+
+def test_a_small_file_is_read_whole(tmp_path):
+    """The limit itself is allowed."""
+    (tmp_path / "file").write_bytes(b"123")
+
+    assert files.read_regular(tmp_path / "file", 3) == b"123"

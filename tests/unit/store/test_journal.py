@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +81,12 @@ WITHOUT_SECOND = [EXTENTS[0], *EXTENTS[2:]]
         pytest.param(
             with_line(2, journal.line(Extent(SIZE - 1, 2, 0))), WITHOUT_SECOND, id="beyond-the-size"
         ),
+        pytest.param(
+            with_line(2, journal.line(Extent(-2, 4, 0))), WITHOUT_SECOND, id="before-the-start"
+        ),
+        pytest.param(
+            with_line(2, journal.line(Extent(8, -4, 0))), WITHOUT_SECOND, id="a-negative-size"
+        ),
     ],
 )
 def test_a_damaged_journal_is_read_without_the_damage(data, sound):
@@ -115,3 +123,35 @@ def test_noise_is_no_journal(data):
 def test_noise_behind_the_header_is_no_extent(data):
     """A sound header makes nothing of what follows it trusted."""
     assert journal.parse(journal.header(DIGEST, SIZE) + data, DIGEST, SIZE) == []
+
+
+def with_header(text):
+    """A journal whose header says this, with a sound checksum."""
+    line = f"layerkit-journal 1 {text}"
+    return f"{line} {zlib.crc32(line.encode()):08x}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (GOOD, SIZE),
+        (journal.header(DIGEST, 0), 0),
+        (GOOD[:-1], SIZE),
+        (journal.header(DIGEST, SIZE)[:-1], None),
+        (journal.header(OTHER, SIZE), None),
+        (with_header(f"{DIGEST} 0{SIZE}"), None),
+        (with_header(f"{DIGEST} {'9' * 5000}"), None),
+        (with_header(str(DIGEST)), None),
+        (b"", None),
+        (b"\n", None),
+        (bytes(200), None),
+    ],
+    ids=[
+        *("sound", "K04-nothing", "K04-torn-end", "K04-torn-header", "K04-other-digest"),
+        *("K04-odd-number", "K04-endless-number", "K04-no-number"),
+        *("K04-empty", "K04-blank", "K04-zeros"),
+    ],
+)
+def test_a_journal_says_how_large_its_blob_is(data, size):
+    """The size counts as far as the header is whole and of this very blob."""
+    assert journal.promised(data, DIGEST) == size

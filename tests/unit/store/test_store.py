@@ -492,3 +492,47 @@ def test_no_room_for_a_new_store_is_told(tmp_path):
             Store(place / "state")
 
         assert "--root" in raised.value.hint
+
+
+def test_several_bring_images_in_at_a_time(store):
+    """Arrivals do not wait for each other."""
+    with store.arrival(), store.arrival():
+        pass
+
+
+def test_there_is_no_standstill_while_an_image_comes(store, root, tmp_path):
+    """Another process that brings an image in is noticed, and so is its end."""
+
+    def work():
+        with Store(root) as other, other.arrival():
+            (tmp_path / "flag").touch()
+            until(lambda: False)
+
+    with store.standstill() as alone:
+        assert alone
+    with child(work):
+        until((tmp_path / "flag").exists)
+        with store.standstill() as alone:
+            assert not alone
+    with store.standstill() as alone:
+        assert alone
+
+
+def test_an_image_waits_for_the_end_of_a_standstill(store, root, tmp_path):
+    """Who begins to bring one in meanwhile goes on when it is over."""
+    asks, over, still = (tmp_path / name for name in ("asks", "over", "still"))
+
+    def work():
+        until(still.exists)
+        with Store(root) as other:
+            asks.touch()
+            with other.arrival():
+                assert over.exists()
+
+    with child(work) as process:  # before the lock, which it would inherit
+        with store.standstill() as alone:
+            assert alone
+            still.touch()
+            until(asks.exists)
+            over.touch()
+        assert process.wait() == 0
