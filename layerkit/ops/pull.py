@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerkit import oci
-from layerkit.errors import IntegrityError, NotFoundError
 from layerkit.events import LayerProgress, Phase, Resolved, ignore
 from layerkit.ops import documents
 from layerkit.ops.install import install
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from layerkit.registry.client import Client
     from layerkit.store.ingest import Ingest
     from layerkit.store.records import ImageRecord
-    from layerkit.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def pull(
             return client.blob_bytes(reference, descriptor)
         return client.document(reference, descriptor)
 
-    found, raw = _known(store, reference, client, platform) or client.resolve_document(reference)
+    found, raw = client.resolve_document(reference)
     document = oci.parse_document(raw, found.media_type)
     manifest = documents.choose(document, platform, read, what)
     config = documents.read_config(manifest, read)
@@ -115,19 +113,3 @@ class _Registry:
     def stop(self) -> None:
         """End all downloads."""
         self._downloader.close()
-
-
-def _known(
-    store: Store, reference: Reference, client: Client, platform: Platform
-) -> tuple[Descriptor, bytes] | None:
-    """What the name meant here, with the manifest, if it still means that in the registry."""
-    name = store.database.name(reference.identity)
-    image = None if name is None else store.database.image(name.manifest)
-    if name is None or image is None or image.platform != str(platform):
-        return None
-    if client.announced(reference) != str(name.target):
-        return None
-    with contextlib.suppress(IntegrityError, NotFoundError):  # then it is fetched again
-        raw = store.blobs.read(name.manifest, oci.DOCUMENT_LIMIT)
-        return oci.Descriptor(image.media_type, name.target, len(raw)), raw
-    return None

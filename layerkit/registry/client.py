@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 from layerkit import digest as digests
 from layerkit import oci
-from layerkit.errors import (
-    DocumentError,
-    IntegrityError,
-    NotFoundError,
-    RegistryError,
-    UnavailableError,
-)
+from layerkit.errors import DocumentError, IntegrityError, UnavailableError
 from layerkit.oci import Descriptor
 from layerkit.registry import endpoints, limits, outcome, retry
 from layerkit.registry.auth import tell_nobody
@@ -74,7 +68,6 @@ class Client:
         warn: Callable[[str], None] = tell_nobody,
     ) -> None:
         self.limits = limits
-        self._warn = warn
         self._sleep = sleep
         self._transport = Transport(limits, user_agent, proxies)
         self._talk = Talk(self._transport, lookup, credentials, limits, warn)
@@ -114,21 +107,6 @@ class Client:
             digests.verify(what, digest, None, raw)
         media_type = announced if _tells_a_kind(announced) else _own_media_type(raw)
         return Descriptor(media_type, digest or digests.of_bytes(raw), len(raw)), raw
-
-    def announced(self, reference: Reference) -> str:
-        """The digest that the registry says the name has now, "" if it does not say so to a HEAD.
-
-        That is not the word to trust, but where it is known, nothing has to be fetched; and Docker
-        Hub counts no HEAD as a pull.
-        """
-        path = f"manifests/{reference.digest or reference.tag}"
-        try:
-            with self._talk.get(
-                reference, path, "", _DOCUMENTS, action=Action.RESOLVE, method="HEAD"
-            ) as answer:
-                return answer.header("Docker-Content-Digest").strip()
-        except (RegistryError, NotFoundError):
-            return ""
 
     def document(self, reference: Reference, descriptor: Descriptor) -> bytes:
         """A manifest or index by its descriptor; raises `IntegrityError` for other bytes."""
@@ -218,8 +196,7 @@ class Client:
         with self._talk.get(reference, path, what, _DOCUMENTS, action=action) as answer:
             raw = answer.read_past(limit)
             media_type, _, _ = answer.header("Content-Type").partition(";")
-            if said := outcome.other_digest(answer.header("Docker-Content-Digest"), raw):
-                self._warn(f"{answer.name} says that {what} is {said}, but sends something else")
+            self._talk.compare(answer, what, raw)
             return media_type.strip().lower(), raw
 
     def _blob_bytes(self, reference: Reference, descriptor: Descriptor, limit: int) -> bytes:
@@ -236,13 +213,7 @@ class Client:
         also: tuple[int, ...] = (),
     ) -> Answer:
         what = _blob_name(reference, descriptor)
-        path = f"blobs/{descriptor.digest}"
-        try:
-            return self._talk.get(reference, path, what, headers or {}, also)
-        except NotFoundError:
-            if not descriptor.urls:
-                raise
-        return self._talk.foreign(reference, descriptor.urls[0], what, headers or {}, also)
+        return self._talk.blob(reference, descriptor, what, headers or {}, also)
 
     def _repeated(self, attempt: Callable[[], _T]) -> _T:
         number = 0

@@ -7,7 +7,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from layerkit.errors import AuthError, NotFoundError, RegistryError, UnavailableError
+from layerkit.errors import AuthError, NotFoundError, RegistryError
 from layerkit.reference import Reference
 from layerkit.registry import address, outcome, retry
 from layerkit.registry.auth import Authenticator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from layerkit.errors import LayerkitError
+    from layerkit.oci import Descriptor
     from layerkit.registry import endpoints
     from layerkit.registry.challenge import Access
     from layerkit.registry.credentials import Lookup
@@ -45,6 +46,7 @@ class Talk:
     ) -> None:
         self._transport = transport
         self._lookup = lookup
+        self._warn = warn
         self._auth = Authenticator(transport, credentials, limits, warn=warn, trust=self._trust)
         self._warnings = Warnings()
         self._silent: set[str] = set()
@@ -59,9 +61,8 @@ class Talk:
         also: Container[int] = (),
         *,
         action: Action = Action.PULL,
-        method: str = "GET",
     ) -> Answer:
-        """The first good answer of the endpoints to a GET or HEAD of `path` in the repository.
+        """The first good answer of the endpoints to a GET of `path` in the repository.
 
         What the last endpoint says counts; that is the registry itself.
         """
@@ -70,15 +71,14 @@ class Talk:
             if endpoint.base in self._silent:
                 continue
             try:
-                request = Request(endpoint.url(path), headers, method)
-                return self._ask(endpoint, reference, request, what, also)
+                return self._ask(
+                    endpoint, reference, Request(endpoint.url(path), headers), what, also
+                )
             except (AuthError, NotFoundError):
                 continue
-            except RegistryError as error:
-                # Not every mirror knows HEAD; one that cannot be reached knows nothing else.
-                if method == "GET" or isinstance(error, UnavailableError):
-                    self._silent.add(endpoint.base)
-        return self._ask(last, reference, Request(last.url(path), headers, method), what, also)
+            except RegistryError:
+                self._silent.add(endpoint.base)
+        return self._ask(last, reference, Request(last.url(path), headers), what, also)
 
     def url(self, reference: Reference, path: str) -> str:
         """Where the registry itself has what is at `path` of the reference's repository."""
@@ -104,24 +104,33 @@ class Talk:
         elsewhere = replace(request, tls=TLS(authorities=home.tls.authorities))
         return self._judged(reference, self._transport.send(elsewhere), what, also)
 
-    def foreign(
+    def blob(
         self,
         reference: Reference,
-        url: str,
+        descriptor: Descriptor,
         what: str,
         headers: Mapping[str, str],
         also: Container[int] = (),
     ) -> Answer:
-        """A layer that only its maker hands out, at the `url` of its descriptor (image-spec layer.md,
-        "Non-Distributable Layers").
+        """As `get`; a layer that only its maker hands out may come from the address in `descriptor`.
 
-        A document leads no further than a redirect.
+        (image-spec layer.md, "Non-Distributable Layers".) A document leads no further than a redirect.
         """
         try:
-            there = address.follow(self.url(reference, ""), url)
+            return self.get(reference, f"blobs/{descriptor.digest}", what, headers, also)
+        except NotFoundError:
+            if not descriptor.urls:
+                raise
+        try:
+            there = address.follow(self.url(reference, ""), descriptor.urls[0])
         except ValueError as error:
             raise RegistryError(f"refused the address of {what}: {error}") from None
         return self.ask(reference, Request(there, headers), what, also=also)
+
+    def compare(self, answer: Answer, what: str, raw: bytes) -> None:
+        """Warn of an answer whose header names another digest than its bytes have."""
+        if said := outcome.other_digest(answer.header("Docker-Content-Digest"), raw):
+            self._warn(f"{answer.name} says that {what} is {said}, but sends something else")
 
     def check_login(self, registry: str) -> None:
         """Return if the registry takes our credentials, or asks for none."""

@@ -191,7 +191,6 @@ def test_signed_urls_of_storage(cli, registry, storage, code):
     assert cli("pull", "-q", f"{registry.host}/app:1").code == 0
 
     assert {each.status for each in storage.requests} <= {200, 206}
-    assert {each.method for each in storage.requests} == {"GET", "HEAD"}
     assert not any("Authorization" in each.headers for each in storage.requests)
 
 
@@ -325,35 +324,6 @@ def test_a_mirror_that_cannot_be_reached(hosts, cli):
         assert pulled.code == 0
         assert asked == ["m.example"]
         assert len(empty.requests) == len(origin.requests) == 4
-
-
-def test_a_mirror_that_does_not_know_head(hosts, cli, registry):
-    """M06, L07: it says nothing to the HEAD of a second pull, and is asked on all the same."""
-    with TestRegistry() as mirror:
-        for each in (mirror, registry):
-            each.add_image("app", "1", LAYERS)
-        hosts(registry.host, f'server = "{registry.url}"\n[host."{mirror.url}"]\n')
-        name = f"{registry.host}/app:1"
-        assert cli("pull", "-q", name).code == 0
-        mirror.fault(
-            "",
-            lambda request, serve: (status(405) if request.method == "HEAD" else as_it_is)(
-                request, serve
-            ),
-        )
-        registry.fault("", status(405))
-        for each in (mirror, registry):
-            each.requests.clear()
-
-        assert cli("pull", "-q", name).code == 0
-
-        assert [each.method for each in mirror.requests] == ["HEAD", "GET"]
-        assert [each.method for each in registry.requests] == ["HEAD"]
-
-
-def as_it_is(request, serve):
-    """No fault."""
-    return serve(request)
 
 
 def test_a_pull_goes_on_the_next_day(hosts, home, layerkit_command):

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 from support import stores, tars
-from support.faults import cut, ignore_range, more_bytes, stall, status, with_headers, wrong_bytes
+from support.faults import cut, ignore_range, more_bytes, stall, status, wrong_bytes
 from support.processes import until
 from support.registry import TestRegistry
 
@@ -160,82 +160,6 @@ def test_a_second_pull_transfers_no_blob(registry, fetch):
 
     assert (second.updated, second.image) == (False, first.image)
     assert blob_requests(registry) == []
-
-
-@pytest.mark.parametrize("indexed", [False, True], ids=["manifest", "index"])
-def test_what_is_current_is_not_fetched(registry, fetch, indexed):
-    """M15: a HEAD tells that the name means what it did; Docker Hub counts no HEAD as a pull."""
-    added = registry.add_image("app", None if indexed else "1", [LOW])
-    if indexed:
-        registry.add_index("app", "1", {"linux/amd64": added.descriptor})
-    first = fetch()
-    registry.requests.clear()
-
-    second = fetch()
-
-    assert (second.updated, second.image, second.target) == (False, first.image, first.target)
-    assert [(each.method, each.path) for each in registry.requests] == [
-        ("HEAD", "/v2/app/manifests/1")
-    ]
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        status(404),
-        status(405),
-        status(501),
-        status(401),
-        with_headers({"Docker-Content-Digest": ""}),
-    ],
-    ids=["M06-404", "M06-405", "M06-501", "A15-401", "M06-no-digest"],
-)
-def test_a_registry_that_does_not_know_head(registry, fetch, fault):
-    """What a HEAD does not tell, the manifest itself does, in one more request."""
-    registry.add_image("app", "1", [LOW])
-    first = fetch()
-    registry.requests.clear()
-
-    def head_only(request, serve):
-        return (fault if request.method == "HEAD" else lambda *_: serve(request))(request, serve)
-
-    registry.fault("manifests", head_only)
-
-    assert not fetch().updated
-    asked = [each.method for each in registry.requests if "/manifests/" in each.path]
-    assert asked == ["HEAD", "GET"]
-    newer = registry.add_image("app", "1", [HIGH])
-    assert fetch().target == newer.descriptor.digest != first.target
-
-
-def test_another_platform_is_no_current_one(registry, fetch):
-    """M15: of an index that is here for one platform, another one's manifest is fetched."""
-    images = {
-        f"linux/{name}": registry.add_image("app", None, [LOW], {"architecture": name}).descriptor
-        for name in ("amd64", "arm64")
-    }
-    registry.add_index("app", "1", images)
-    fetch()
-
-    other = fetch(platform=platforms.parse("arm64")).image
-
-    assert other.manifest == images["linux/arm64"].digest
-
-
-@pytest.mark.parametrize(
-    "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x")]
-)
-def test_a_manifest_that_was_damaged_is_fetched(home, registry, fetch, damage):
-    """M15: what is current has to be here, too."""
-    added = registry.add_image("app", "1", [LOW])
-    fetch()
-    path = home.store.blobs.path(added.descriptor.digest)
-    path.chmod(0o644)
-    damage(path)
-    registry.requests.clear()
-
-    assert fetch().target == added.descriptor.digest
-    assert [each.method for each in registry.requests][:2] == ["HEAD", "GET"]
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", ""])
