@@ -18,7 +18,7 @@ from layerkit.errors import (
     UnavailableError,
 )
 from layerkit.oci import Descriptor
-from layerkit.registry import endpoints, limits, outcome, retry, stream
+from layerkit.registry import endpoints, limits, retry, stream
 from layerkit.registry.auth import tell_nobody
 from layerkit.registry.challenge import PULL
 from layerkit.registry.credentials import anonymous
@@ -81,7 +81,6 @@ class Client:
         warn: Callable[[str], None] = tell_nobody,
     ) -> None:
         self.limits = limits
-        self._warn = warn
         self._sleep = sleep
         self._transport = Transport(limits, user_agent, proxies)
         self._talk = Talk(self._transport, lookup, credentials, limits, warn)
@@ -253,8 +252,7 @@ class Client:
             answer.decode()
             raw = answer.read_past(limit)
             media_type, _, _ = answer.header("Content-Type").partition(";")
-            if said := outcome.other_digest(answer.header("Docker-Content-Digest"), raw):
-                self._warn(f"{answer.name} says that {what} is {said}, but sends something else")
+            self._talk.compare(answer, what, raw)
             return media_type.strip().lower(), raw
 
     def _blob_bytes(self, reference: Reference, descriptor: Descriptor, limit: int) -> bytes:
@@ -272,13 +270,7 @@ class Client:
         also: tuple[int, ...] = (),
     ) -> Answer:
         what = _blob_name(reference, descriptor)
-        path = f"blobs/{descriptor.digest}"
-        try:
-            return self._talk.get(reference, path, what, headers or {}, also)
-        except NotFoundError:
-            if not descriptor.urls:
-                raise
-        return self._talk.foreign(reference, descriptor.urls[0], what, headers or {}, also)
+        return self._talk.blob(reference, descriptor, what, headers or {}, also)
 
 
 def _blob_name(reference: Reference, descriptor: Descriptor) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from layerkit.errors import LayerkitError
+    from layerkit.oci import Descriptor
     from layerkit.registry import endpoints
     from layerkit.registry.challenge import Access
     from layerkit.registry.credentials import Lookup
@@ -109,24 +110,33 @@ class Talk:
         elsewhere = replace(request, tls=TLS(authorities=home.tls.authorities))
         return self._judged(reference, self._transport.send(elsewhere), what, also)
 
-    def foreign(
+    def blob(
         self,
         reference: Reference,
-        url: str,
+        descriptor: Descriptor,
         what: str,
         headers: Mapping[str, str],
         also: Container[int] = (),
     ) -> Answer:
-        """A layer that only its maker hands out, at the `url` of its descriptor (image-spec layer.md,
-        "Non-Distributable Layers").
+        """As `get`; a layer that only its maker hands out may come from the address in `descriptor`.
 
-        A document leads no further than a redirect.
+        (image-spec layer.md, "Non-Distributable Layers".) A document leads no further than a redirect.
         """
         try:
-            there = address.follow(self.url(reference, ""), url)
+            return self.get(reference, f"blobs/{descriptor.digest}", what, headers, also)
+        except NotFoundError:
+            if not descriptor.urls:
+                raise
+        try:
+            there = address.follow(self.url(reference, ""), descriptor.urls[0])
         except ValueError as error:
             raise RegistryError(f"refused the address of {what}: {error}") from None
         return self.ask(reference, Request(there, headers), what, also=also)
+
+    def compare(self, answer: Answer, what: str, raw: bytes) -> None:
+        """Warn of an answer whose header names another digest than its bytes have."""
+        if said := outcome.other_digest(answer.header("Docker-Content-Digest"), raw):
+            self._warn(f"{answer.name} says that {what} is {said}, but sends something else")
 
     def check_login(self, registry: str) -> None:
         """Return if the registry takes our credentials, or asks for none."""

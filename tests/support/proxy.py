@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PIECE = 64 << 10
-_WRONG = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+_LAST = "Connection: close"
+_WRONG = (
+    b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Proxy:
         self._listener.close()
         for each in list(self._open):
             _end(each)
-        for thread in self._threads[1:]:
-            thread.join()
+        while self._threads:
+            self._threads.pop().join()
         for each in self._open:
             each.close()
 
@@ -78,17 +81,15 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while head := _head(client):
+            if head := _head(client):
                 self._answer(client, head)
         _end(client)
 
     def _answer(self, client: socket.socket, head: bytes) -> None:
         line, *fields = head.decode("latin-1").split("\r\n")
         method, target, _ = line.split(" ")
-        _, _, given = next((f for f in fields if f.lower().startswith("proxy-a")), "").partition(
-            ": "
-        )
-        password = base64.b64decode(given.removeprefix("Basic ")).decode()
+        given = next((f for f in fields if f.lower().startswith("proxy-authorization:")), "")
+        password = base64.b64decode(given.rpartition(" ")[2]).decode()
         self.log.append(Asked(method, target, password))
         if password != self._credentials:
             client.sendall(_WRONG)
@@ -100,13 +101,13 @@ class Proxy:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             self._start(_copy, server, client)
             _copy(client, server)
-            return
-        path = "/" + target.split("/", 3)[3]
-        kept = [f for f in fields if not f.lower().startswith("proxy-")]
-        request = "\r\n".join([f"{method} {path} HTTP/1.1", "Connection: close", *kept])
-        server.sendall(request.encode("latin-1"))
-        _copy(server, client)
-        _end(client)
+        else:
+            path = "/" + target.split("/", 3)[3]
+            kept = [f for f in fields if not f.lower().startswith(("proxy-", "connection:"))]
+            request = "\r\n".join([f"{method} {path} HTTP/1.1", _LAST, *kept])
+            server.sendall(request.encode("latin-1"))
+            client.sendall(_head(server).removesuffix(b"\r\n") + f"{_LAST}\r\n\r\n".encode())
+            _copy(server, client)
 
 
 def _head(client: socket.socket) -> bytes:
