@@ -43,6 +43,7 @@ COMMANDS = {
     "serve": "Serve the images here as a read-only registry",
     "run": "Create and run a new container from an image",
     "diff": "Show what a container changed in its file system",
+    "commit": "Make an image of what a container changed",
     "version": "Show the versions of layerkit and of what it runs on",
     "completion": "Print the script that completes layerkit's commands in a shell",
 }

@@ -9,12 +9,8 @@ opaque directories"), and the merged mount shows exactly the tree.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from layerkit.tree import Kind, Node, Tree, empty, find, inside, join, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from layerkit.tree import Kind, Node, Tree, empty, find, inside, join, parents, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +62,7 @@ def _complete_links(delta: Delta, tree: Tree) -> None:
     for path, node in walk(tree):
         if id(node) in from_below and path not in delta.others:
             delta.others[path] = node
-            for parent in _parents(path):
+            for parent in parents(path):
                 folder = find(tree, parent)
                 assert folder is not None
                 delta.directories.setdefault(parent, folder)
-
-
-def _parents(path: bytes) -> Iterator[bytes]:
-    parts = path.split(b"/")
-    return (b"/".join(parts[:length]) for length in range(1, len(parts)))
