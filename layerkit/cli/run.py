@@ -10,6 +10,7 @@ import click
 from layerkit.cli import authfile, environment, output, progress
 from layerkit.cli.completion import complete_images
 from layerkit.cli.pull import pull_missing
+from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
-@click.argument("image", shell_complete=complete_images)
+@click.argument("image", required=False, shell_complete=complete_images)
 @click.argument("command_line", metavar="[COMMAND] [ARG...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("-i", "--interactive", is_flag=True, help="Give the container our standard input.")
 @click.option("-t", "--tty", is_flag=True, help="Give the container a terminal.")
@@ -37,11 +38,14 @@ if TYPE_CHECKING:
     default="none",
     help="A network of its own with loopback alone, or that of the host.",
 )
+@click.option(
+    "--from", "snapshot", metavar="CONTAINER@SNAPSHOT", help="Start from this, not from an image."
+)
 @authfile.option
 @click.pass_obj
 def command(  # noqa: PLR0913  docker run has these options
     settings: Settings,
-    image: str,
+    image: str | None,
     command_line: tuple[str, ...],
     *,
     interactive: bool,
@@ -54,6 +58,7 @@ def command(  # noqa: PLR0913  docker run has these options
     hostname: str | None,
     entrypoint: str | None,
     network: Literal["none", "host"],
+    snapshot: str | None,
 ) -> int:
     """Create and run a new container from an image.
 
@@ -61,9 +66,13 @@ def command(  # noqa: PLR0913  docker run has these options
     """
     from layerkit.ops.run import RunOptions, Stdio, run  # noqa: PLC0415  not for --help
 
+    if snapshot is None and image is None:
+        raise UsageError("missing argument 'IMAGE'", hint="see: layerkit run --help")
+    words = (image, *command_line) if image is not None else ()
     options = RunOptions(
-        image=image,
-        command=command_line,
+        image="" if snapshot else words[0],
+        snapshot=snapshot,
+        command=words if snapshot else words[1:],
         name=name,
         entrypoint=entrypoint,
         env=tuple(map(environment.passed_on, env)),

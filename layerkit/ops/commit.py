@@ -14,11 +14,10 @@ from layerkit import oci
 from layerkit.diff.compare import HOST_POLICY, compare, reasons
 from layerkit.events import Notice, Resolved, ignore
 from layerkit.layer import changeset, writer
-from layerkit.ops import containers, making, sources
+from layerkit.ops import containers, making, snapshots, sources
 from layerkit.ops.changes import changed
 from layerkit.ops.history import read_config
 from layerkit.ops.images import image_of
-from layerkit.ops.inside import LocalContainer
 from layerkit.ops.local import bring
 from layerkit.ops.tarring import Tarring
 from layerkit.tree import Change
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from layerkit.events import Observer
     from layerkit.oci import Descriptor, Manifest
     from layerkit.ops.home import Home
+    from layerkit.ops.inside import LocalContainer
     from layerkit.store.records import ContainerRecord, ImageRecord
     from layerkit.store.store import Store
     from layerkit.tree import Entry
@@ -64,20 +64,23 @@ class CommitOptions:
 
 
 def commit(home: Home, text: str, options: CommitOptions, observe: Observer = ignore) -> BlobDigest:
-    """Make an image of the container that `text` names: its image and one more layer; its id.
+    """Make an image of the container or snapshot that `text` names: its image and a layer; its id.
 
     The layer is what `diff` tells; without anything there is no layer, but a step in the history.
     A running container is read as it is at the moment, as by `export`. Raises `NotFoundError`,
     `UsageError`, `StoreError`; then nothing stays.
     """
     name = making.new_name(options.name, "commit")
-    container = containers.find_container(home, text)
+    container, inside = snapshots.open_inside(home, text)
     base = image_of(home, container.manifest)
     document = read_config(home, base).document
     document["config"] = changed(document.get("config") or {}, options.changes)
-    with tempfile.TemporaryFile(dir=home.store.scratch) as spooled:
+    with (
+        contextlib.closing(inside),
+        tempfile.TemporaryFile(dir=home.store.scratch) as spooled,
+    ):
         file = spooled.fileno()
-        sources.spool(_layer(home, container, options, observe), file, home.store.limits.keep_free)
+        sources.spool(_layer(inside, options, observe), file, home.store.limits.keep_free)
         layer = _describe(file)
         _add_step(document, options, _command(home, container), layer)
         config = making.config(document)
@@ -90,15 +93,12 @@ def commit(home: Home, text: str, options: CommitOptions, observe: Observer = ig
     return image.config
 
 
-def _layer(
-    home: Home, container: ContainerRecord, options: CommitOptions, observe: Observer
-) -> Iterator[bytes]:
+def _layer(inside: LocalContainer, options: CommitOptions, observe: Observer) -> Iterator[bytes]:
     """The tar of what the container changed."""
-    with contextlib.closing(LocalContainer(home, container, container.name)) as inside:
-        items = changeset.plan(
-            inside.tree(), _changes(inside), lambda text: observe(Notice("warning", text))
-        )
-        yield from Tarring(inside.content, observe, _shown(options.latest)).pieces(items)
+    items = changeset.plan(
+        inside.tree(), _changes(inside), lambda text: observe(Notice("warning", text))
+    )
+    return Tarring(inside.content, observe, _shown(options.latest)).pieces(items)
 
 
 def _changes(inside: LocalContainer) -> list[Change]:

@@ -9,14 +9,13 @@ import os
 import posixpath
 import re
 import secrets
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerkit.errors import ConflictError, NotFoundError, UsageError
 from layerkit.mount import BindMount
-from layerkit.ops import views
+from layerkit.ops import uppers, views
 from layerkit.store import files
 from layerkit.store.records import ContainerRecord
 
@@ -64,7 +63,7 @@ def new_id() -> str:
             return candidate
 
 
-def create(
+def create(  # noqa: PLR0913  all that a container is made of
     home: Home,
     image: ImageRecord,
     *,
@@ -73,48 +72,49 @@ def create(
     image_name: str,
     config: ContainerConfig,
     texts: dict[str, str],
+    chain: tuple[str, ...] = (),
 ) -> ContainerRecord:
     """Make a container's folder with its own `texts` (hosts, hostname, …), then its record.
 
-    Raises `UsageError` for a bad name, `ConflictError` for one that is taken, `StoreError`.
+    `chain` are the frozen uppers it stands on. Raises `UsageError` for a bad name, `ConflictError` for one that is taken, `StoreError`.
     """
     if name is not None and _NAME.fullmatch(name) is None:
         raise UsageError(
             f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
         )
-    root = views.lowers(home, image)[0]
+    root = (*views.lowers(home, image)[:1], *uppers.frozen(home, chain))[-1]
     folder = home.containers / container_id
     try:
         with files.guarded("make container"):
             folder.mkdir(mode=0o700)
-            _make_upper(folder / "upper", root)
+            uppers.make(folder / "upper", root)
             (folder / "work").mkdir(mode=0o700)
             for file, text in texts.items():
                 (folder / file).write_text(text)
                 (folder / file).chmod(0o644)  # read inside by any user, whatever our umask
             (folder / "config.json").write_text(json.dumps(asdict(config)))
-        return _record(home, image, container_id, name, image_name)
+        return _record(home, image, container_id, name, image_name, chain)
     except BaseException:
         with contextlib.suppress(OSError):
             files.remove_tree(folder, home.store.scratch)
         raise
 
 
-def _make_upper(upper: Path, root: Path) -> None:
-    """Make the directory that gives a container's root its owner, mode and time: the image's."""
-    upper.mkdir(mode=0o700)
-    status = root.stat()
-    os.chown(upper, status.st_uid, status.st_gid)
-    shutil.copystat(root, upper)
-
-
 def _record(
-    home: Home, image: ImageRecord, container_id: str, name: str | None, image_name: str
+    home: Home,
+    image: ImageRecord,
+    container_id: str,
+    name: str | None,
+    image_name: str,
+    chain: tuple[str, ...],
 ) -> ContainerRecord:
     database = home.store.database
     with database.transaction():
         chosen = name or _free_name({record.name for record in database.containers()})
-        record = ContainerRecord(container_id, chosen, image_name, image.manifest, time.time())
+        record = ContainerRecord(
+            container_id, chosen, image_name, image.manifest, time.time(), chain
+        )
+        uppers.require(home, chain)
         database.put_container(record)
         database.touch_image(image.manifest)
     return record
@@ -146,7 +146,7 @@ def folder_of(home: Home, container: ContainerRecord) -> Path:
 
 def upper_of(home: Home, container: ContainerRecord) -> Path:
     """The directory with what the container changed."""
-    return folder_of(home, container) / "upper"
+    return uppers.own(home, container)
 
 
 def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
@@ -188,9 +188,16 @@ def remove_container(home: Home, container: ContainerRecord) -> None:
     """Remove a container that does not run; raises `ConflictError` when it does."""
     if state(home, container).status == "running":
         raise ConflictError(f"cannot remove container {container.name}: it is running")
+    if snapshots := home.store.database.snapshots_of(container.id):
+        raise ConflictError(
+            f"cannot remove container {container.name}: it has snapshots",
+            hint=f"remove them first: layerkit snapshot rm {container.name}@{snapshots[0].name}",
+        )
     home.store.database.delete_container(container.id)
     with files.guarded("remove container"):
         files.remove_tree(folder_of(home, container), home.store.scratch)
+    if container.chain:
+        uppers.sweep(home)
 
 
 def _is_locked(path: Path) -> bool:

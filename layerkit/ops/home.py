@@ -28,6 +28,7 @@ class Home:
             root / "trees", self.store.scratch, partial(remove_tree, scratch=self.store.scratch)
         )
         self.containers = root / "containers"
+        self.snapshots = root / "snapshots"
 
     def close(self) -> None:
         """Let go of it."""

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from layerkit import oci
 from layerkit.errors import NotFoundError
 from layerkit.layer import merge
-from layerkit.ops import content, layers, views
-from layerkit.ops.containers import upper_of
+from layerkit.ops import content, layers, uppers, views
 from layerkit.ops.images import image_of
 from layerkit.snapshot import beneath, upper
 from layerkit.store import files
@@ -182,16 +181,24 @@ class LocalImage:
 class LocalContainer:
     """A container's root file system without its mounts: its image, and its uppers over that.
 
+    `frozen` are the uppers of a snapshot, where that is meant and not the container as it is.
+
     It is read as it is at the moment; what a running container changes meanwhile may be seen or
     not. Raises `StoreError`.
     """
 
-    def __init__(self, home: Home, container: ContainerRecord, name: str) -> None:
+    def __init__(
+        self,
+        home: Home,
+        container: ContainerRecord,
+        name: str,
+        frozen: tuple[Path, ...] | None = None,
+    ) -> None:
         self.name = name
         self._home = home
         self._record = image_of(home, container.manifest)
         self._image = LocalImage(home.store, self._record, name)
-        self._uppers = (upper_of(home, container),)
+        self._uppers = uppers.above(home, container) if frozen is None else frozen
         self._first_upper = len(self._record.layers) + 1
 
     def close(self) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerkit.errors import NotFoundError, SandboxError, UsageError
 from layerkit.events import ignore
 from layerkit.mount import OverlayMount
-from layerkit.ops import containers, history, hostfiles, views
-from layerkit.ops.images import find_image
+from layerkit.ops import containers, history, hostfiles, snapshots, uppers, views
+from layerkit.ops.images import find_image, image_of
 from layerkit.sandbox import process as processes
 from layerkit.sandbox import terminal
 from layerkit.sandbox.plan import plan
@@ -33,9 +33,13 @@ __all__ = ["RunOptions", "Stdio", "run"]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the user asks for; None where the image decides."""
+    """What the user asks for; None where the image decides.
 
-    image: str
+    With `snapshot`, that is what it starts from, and its container's image decides.
+    """
+
+    image: str = ""
+    snapshot: str | None = None
     command: tuple[str, ...] = ()
     name: str | None = None
     entrypoint: str | None = None
@@ -66,8 +70,8 @@ def run(
     _require_root()
     if options.tty and stdio.stdin is not None:
         terminal.require_terminal(stdio.stdin)
-    image = _image(home, options.image, pull)
-    container, spec = _create(home, image, options, observe)
+    origin = _origin(home, options, pull)
+    container, spec = _create(home, origin, options, observe)
     if explain is not None:
         _explain(spec, explain)
     try:
@@ -84,16 +88,29 @@ def _require_root() -> None:
         )
 
 
-def _image(home: Home, text: str, pull: Callable[[str], ImageRecord]) -> ImageRecord:
+class _Origin(NamedTuple):
+    """What a container is made from: an image, and frozen uppers above it."""
+
+    image: ImageRecord
+    name: str
+    chain: tuple[str, ...]
+
+
+def _origin(home: Home, options: RunOptions, pull: Callable[[str], ImageRecord]) -> _Origin:
+    if options.snapshot is not None:
+        container, snapshot = snapshots.find(home, options.snapshot)
+        return _Origin(image_of(home, container.manifest), container.image_name, snapshot.chain)
     try:
-        return find_image(home, text)
+        image = find_image(home, options.image)
     except NotFoundError:
-        return pull(text)
+        image = pull(options.image)
+    return _Origin(image, options.image, ())
 
 
 def _create(
-    home: Home, image: ImageRecord, options: RunOptions, observe: Observer
+    home: Home, origin: _Origin, options: RunOptions, observe: Observer
 ) -> tuple[ContainerRecord, SandboxSpec]:
+    image = origin.image
     container_id = containers.new_id()
     hostname = options.hostname or (
         os.uname().nodename if options.network == "host" else container_id[:12]
@@ -107,7 +124,8 @@ def _create(
     )
     runtime = history.read_config(home, image).runtime
     process = process_spec(runtime, overrides, hostname=hostname, terminal=options.tty)
-    lowers = views.lowers(home, image, observe)
+    frozen = uppers.frozen(home, origin.chain)
+    lowers = (*reversed(frozen), *views.lowers(home, image, observe))
     config = containers.ContainerConfig(
         args=process.args,
         env=process.env,
@@ -122,9 +140,10 @@ def _create(
         image,
         container_id=container_id,
         name=options.name,
-        image_name=options.image,
+        image_name=origin.name,
         config=config,
         texts=hostfiles.texts(hostname, options.network),
+        chain=origin.chain,
     )
     folder = containers.folder_of(home, container)
     return container, SandboxSpec(

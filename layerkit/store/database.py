@@ -1,4 +1,4 @@
-"""The SQLite database: names, images, containers. The only place with SQL."""
+"""The SQLite database: names, images, containers, snapshots. The only place with SQL."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from layerkit import digest as digests
 from layerkit.digest import BlobDigest, DiffID
 from layerkit.errors import ConflictError, StoreError, StoreFullError
 from layerkit.store.files import FULL_HINT
-from layerkit.store.records import ContainerRecord, ImageRecord, LayerRecord, NameRecord
+from layerkit.store.records import (
+    ContainerRecord,
+    ImageRecord,
+    LayerRecord,
+    NameRecord,
+    SnapshotRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-SCHEMA_VERSION = 1
 _BUSY_SECONDS = 60.0
 _BUSY_PAUSE = 0.005
-_SCHEMA = """
+_STEPS = (
+    """
 CREATE TABLE image (
     manifest TEXT PRIMARY KEY, media_type TEXT NOT NULL, manifest_size INTEGER NOT NULL,
     config TEXT NOT NULL, platform TEXT NOT NULL, created TEXT NOT NULL, size INTEGER NOT NULL,
@@ -39,8 +45,18 @@ CREATE TABLE name (
 CREATE TABLE container (
     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, image_name TEXT NOT NULL,
     manifest TEXT NOT NULL REFERENCES image, created REAL NOT NULL
-) STRICT;
-"""
+) STRICT
+""",
+    """
+ALTER TABLE container ADD COLUMN chain TEXT NOT NULL DEFAULT '';
+CREATE TABLE snapshot (
+    id TEXT PRIMARY KEY, container TEXT NOT NULL REFERENCES container, name TEXT NOT NULL,
+    created REAL NOT NULL, chain TEXT NOT NULL, UNIQUE (container, name)
+) STRICT
+""",
+)
+"""Statements that make a schema of the one before; an older database goes through the rest."""
+SCHEMA_VERSION = len(_STEPS)
 
 
 class Database:
@@ -75,12 +91,12 @@ class Database:
                 return
 
     def _migrate(self, path: Path) -> None:
-        if self._version() == 0:
+        if 0 <= self._version() < SCHEMA_VERSION:
             with self.transaction():
-                if self._version() == 0:  # nobody else was faster
-                    for statement in filter(str.strip, _SCHEMA.split(";")):
+                for step in _STEPS[self._version() :]:  # none where somebody else was faster
+                    for statement in step.split(";"):
                         self._execute(statement)
-                    self._execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                self._execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if self._version() != SCHEMA_VERSION:
             raise StoreError(
                 f"cannot use {path}: its schema version is {self._version()}, "
@@ -226,10 +242,14 @@ class Database:
                     hint="choose another name with --name",
                 )
             self._execute(
-                "INSERT INTO container VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO container VALUES (?, ?, ?, ?, ?, ?)",
                 *(container.id, container.name, container.image_name),
-                *(str(container.manifest), container.created),
+                *(str(container.manifest), container.created, " ".join(container.chain)),
             )
+
+    def set_chain(self, container_id: str, chain: tuple[str, ...]) -> None:
+        """Put a container on other frozen uppers."""
+        self._execute("UPDATE container SET chain = ? WHERE id = ?", " ".join(chain), container_id)
 
     def delete_container(self, container_id: str) -> None:
         """Forget a container."""
@@ -251,10 +271,46 @@ class Database:
 
     def _containers(self, where: str, *values: object) -> list[ContainerRecord]:
         rows = self._rows(
-            f"SELECT id, name, image_name, manifest, created FROM container {where}",
+            f"SELECT id, name, image_name, manifest, created, chain FROM container {where}",
             *values,
         )
-        return [ContainerRecord(row[0], row[1], row[2], _blob(row[3]), row[4]) for row in rows]
+        return [
+            ContainerRecord(row[0], row[1], row[2], _blob(row[3]), row[4], tuple(row[5].split()))
+            for row in rows
+        ]
+
+    # -- snapshots ------------------------------------------------------------------------------
+
+    def put_snapshot(self, snapshot: SnapshotRecord) -> None:
+        """Remember a snapshot; raises `ConflictError` when the container has one of this name."""
+        with self._change():
+            if any(each.name == snapshot.name for each in self.snapshots_of(snapshot.container)):
+                raise ConflictError(f"snapshot {snapshot.name!r} of this container exists already")
+            self._execute(
+                "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
+                *(snapshot.id, snapshot.container, snapshot.name, snapshot.created),
+                " ".join(snapshot.chain),
+            )
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Forget a snapshot."""
+        self._execute("DELETE FROM snapshot WHERE id = ?", snapshot_id)
+
+    def snapshots(self) -> list[SnapshotRecord]:
+        """All snapshots, the oldest first."""
+        return self._snapshots("ORDER BY created, id")
+
+    def snapshots_of(self, container_id: str) -> list[SnapshotRecord]:
+        """The snapshots of one container, the oldest first."""
+        return self._snapshots("WHERE container = ? ORDER BY created, id", container_id)
+
+    def _snapshots(self, where: str, *values: object) -> list[SnapshotRecord]:
+        rows = self._rows(
+            f"SELECT id, container, name, created, chain FROM snapshot {where}", *values
+        )
+        return [
+            SnapshotRecord(row[0], row[1], row[2], row[3], tuple(row[4].split())) for row in rows
+        ]
 
     # -- what all calls go through --------------------------------------------------------------
 

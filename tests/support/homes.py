@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from layerkit import platforms
-from layerkit.ops import containers, views
+from layerkit.ops import containers, uppers, views
 from layerkit.ops.containers import ContainerConfig
 from layerkit.ops.load import load
 from support import tars
@@ -62,5 +62,6 @@ def root_of(
 ) -> Iterator[Path]:
     """The container's root, mounted at `place` while the block runs."""
     folder = containers.folder_of(home, container)
-    with mounted(views.lowers(home, image), place, folder) as root:
+    frozen = uppers.frozen(home, containers.find_container(home, container.id).chain)
+    with mounted((*reversed(frozen), *views.lowers(home, image)), place, folder) as root:
         yield root
