@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("commit")
-@click.argument("container", shell_complete=complete_containers)
+@click.argument("container", metavar="CONTAINER[@SNAPSHOT]", shell_complete=complete_containers)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.option("-m", "--message", metavar="TEXT", default="", help="The comment in the history.")
 @click.option("-a", "--author", metavar="TEXT", default="", help="Who made it.")

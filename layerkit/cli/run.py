@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit.cli import authfile, environment, output, progress
-from layerkit.cli.completion import complete_images
+from layerkit.cli.completion import complete_images, complete_snapshots
 from layerkit.cli.pull import pull_missing
 from layerkit.errors import UsageError
 
@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     help="A network of its own with loopback alone, or that of the host.",
 )
 @click.option(
-    "--from", "snapshot", metavar="CONTAINER@SNAPSHOT", help="Start from this, not from an image."
+    "--from",
+    "snapshot",
+    metavar="CONTAINER@SNAPSHOT",
+    shell_complete=complete_snapshots,
+    help="Start from this, not from an image.",
 )
 @authfile.option
 @click.pass_obj

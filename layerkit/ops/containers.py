@@ -196,8 +196,7 @@ def remove_container(home: Home, container: ContainerRecord) -> None:
     home.store.database.delete_container(container.id)
     with files.guarded("remove container"):
         files.remove_tree(folder_of(home, container), home.store.scratch)
-    if container.chain:
-        uppers.sweep(home)
+    uppers.sweep(home)
 
 
 def _is_locked(path: Path) -> bool:
