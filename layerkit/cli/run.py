@@ -70,13 +70,11 @@ def command(  # noqa: PLR0913  docker run has these options
     """
     from layerkit.ops.run import RunOptions, Stdio, run  # noqa: PLC0415  not for --help
 
-    if snapshot is None and image is None:
-        raise UsageError("missing argument 'IMAGE'", hint="see: layerkit run --help")
-    words = (image, *command_line) if image is not None else ()
+    image, command_line = _parted(image, command_line, snapshot)
     options = RunOptions(
-        image="" if snapshot else words[0],
+        image=image,
         snapshot=snapshot,
-        command=words if snapshot else words[1:],
+        command=command_line,
         name=name,
         entrypoint=entrypoint,
         env=tuple(map(environment.passed_on, env)),
@@ -91,12 +89,22 @@ def command(  # noqa: PLR0913  docker run has these options
     # Bars and the container would draw over each other.
     mode = "none" if settings.progress == "auto" else settings.progress
     with settings.open_home() as home, progress.start(mode) as shown:
-        status = run(
+        return run(
             home,
             options,
             stdio=stdio,
             pull=lambda text: pull_missing(settings, home, text).image,
             explain=output.aside if settings.debug else None,
             observe=shown,
-        )
-    return status.shell_code
+        ).shell_code
+
+
+def _parted(
+    image: str | None, words: tuple[str, ...], snapshot: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """The image and the command: with a snapshot there is no image, and the command begins first."""
+    if snapshot is not None:
+        return "", words if image is None else (image, *words)
+    if image is None:
+        raise UsageError("missing argument 'IMAGE'", hint="see: layerkit run --help")
+    return image, words
