@@ -121,6 +121,14 @@ def join(parent: bytes, name: bytes) -> bytes:
     return parent + b"/" + name if parent else name
 
 
+def parents(path: bytes) -> Iterator[bytes]:
+    """The paths of the folders that `path` is in, from the outermost on, without the root."""
+    end = path.find(b"/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find(b"/", end + 1)
+
+
 def walk(tree: Tree, path: bytes = b"") -> Iterator[tuple[bytes, Node]]:
     """Each path below the root with its node, parents first, names in byte order."""
     stack = [(path, tree)]

@@ -28,7 +28,7 @@ COMMANDS = {
     "tags": "List the tags of a repository in a registry",
     "referrers": "List what is attached to an image in a registry",
     "images": "List images",
-    "inspect": "Show what is known about images and containers",
+    "inspect": "Show what is known about images, containers and their snapshots",
     "history": "Show the history of an image",
     "layers": "Show the layers of an image, and what each one changes",
     "ls": "List a directory of an image or container",
@@ -47,6 +47,8 @@ COMMANDS = {
     "mount": "Mount the root of containers and images, and print where",
     "umount": "Unmount containers and images that were mounted",
     "diff": "Show what a container changed in its file system",
+    "commit": "Make an image of what a container changed",
+    "snapshot": "Keep states of containers, and go back to them",
     "version": "Show the versions of layerkit and of what it runs on",
     "completion": "Print the script that completes layerkit's commands in a shell",
 }

@@ -95,12 +95,26 @@ def complete_containers(
     return _found(ctx, incomplete, partial(_container_names, ids=bool(incomplete)))
 
 
+def complete_snapshots(
+    ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """The snapshots that begin so."""
+    return _found(ctx, incomplete, _snapshot_names)
+
+
 def complete_both(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The containers and images that begin so; only those of the kind that `--type` names."""
+    """The containers and images that begin so; only those of the kind that `--type` names.
+
+    Snapshots are many and of little interest, so they come only when they are asked for.
+    """
+    finders = {
+        "container": complete_containers,
+        "image": complete_images,
+        "snapshot": complete_snapshots,
+    }
     kind = ctx.params.get("kind")
-    containers = [] if kind == "image" else complete_containers(ctx, parameter, incomplete)
-    images = [] if kind == "container" else complete_images(ctx, parameter, incomplete)
-    return [*containers, *images]
+    chosen = [finders[kind]] if kind else [complete_containers, complete_images]
+    return [name for finder in chosen for name in finder(ctx, parameter, incomplete)]
 
 
 def _found(ctx: click.Context, incomplete: str, names: Callable[[Home], list[str]]) -> list[str]:
@@ -130,3 +144,9 @@ def _image_names(home: Home) -> list[str]:
 def _container_names(home: Home, *, ids: bool) -> list[str]:
     records = home.store.database.containers()
     return [*(each.name for each in records), *(each.id[:12] for each in records if ids)]
+
+
+def _snapshot_names(home: Home) -> list[str]:
+    from layerkit.ops.snapshots import list_snapshots  # noqa: PLC0415  only here
+
+    return [each.name for each in list_snapshots(home)]

@@ -217,9 +217,14 @@ def passed_on(variable: str) -> str:
 
 def creation_time() -> datetime:
     """When something that is made now was made: SOURCE_DATE_EPOCH, else now."""
+    return source_date() or datetime.now(UTC)
+
+
+def source_date() -> datetime | None:
+    """SOURCE_DATE_EPOCH, the time that what is made now must not be newer than."""
     text = os.environ.get("SOURCE_DATE_EPOCH")
     try:
-        return datetime.fromtimestamp(int(text), UTC) if text else datetime.now(UTC)
+        return datetime.fromtimestamp(int(text), UTC) if text else None
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"invalid SOURCE_DATE_EPOCH {text!r}: wanted seconds since 1970") from None
 

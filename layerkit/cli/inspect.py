@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 @click.command("inspect")
 @click.argument("name", nargs=-1, required=True, shell_complete=complete_both)
 @click.option(
-    "--type", "kind", type=click.Choice(["image", "container"]), help="Look only among these."
+    "--type",
+    "kind",
+    type=click.Choice(["image", "container", "snapshot"]),
+    help="Look only among these.",
 )
 @click.option("-f", "--format", "text", metavar="FORMAT", help="json, or a Go template.")
 @click.option("--remote", is_flag=True, help="Look in the registry, without a pull.")
@@ -46,7 +49,7 @@ def command(  # noqa: PLR0913  one for each option
     raw: bool,
     limits: bool,
 ) -> int:
-    """Show what is known about images and containers.
+    """Show what is known about images, containers and their snapshots.
 
     A name that both an image and a container have means the container.
     """
@@ -68,8 +71,8 @@ def command(  # noqa: PLR0913  one for each option
 
 
 def _check(*, kind: str | None, raw: bool, limits: bool, text: str | None) -> None:
-    if kind == "container":
-        raise UsageError("--remote is about images, not containers")
+    if kind not in {None, "image"}:
+        raise UsageError(f"--remote is about images, not {kind}s")
     if raw and (limits or text):
         raise UsageError("--raw goes with neither --limits nor --format")
 

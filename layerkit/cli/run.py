@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit.cli import authfile, environment, output, progress
-from layerkit.cli.completion import complete_images
+from layerkit.cli.completion import complete_images, complete_snapshots
 from layerkit.cli.pull import pull_missing
+from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
-@click.argument("image", shell_complete=complete_images)
+@click.argument("image", required=False, shell_complete=complete_images)
 @click.argument("command_line", metavar="[COMMAND] [ARG...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("-i", "--interactive", is_flag=True, help="Give the container our standard input.")
 @click.option("-t", "--tty", is_flag=True, help="Give the container a terminal.")
@@ -37,11 +38,18 @@ if TYPE_CHECKING:
     default="none",
     help="A network of its own with loopback alone, or that of the host.",
 )
+@click.option(
+    "--from",
+    "snapshot",
+    metavar="CONTAINER@SNAPSHOT",
+    shell_complete=complete_snapshots,
+    help="Start from this, not from an image.",
+)
 @authfile.option
 @click.pass_obj
 def command(  # noqa: PLR0913  docker run has these options
     settings: Settings,
-    image: str,
+    image: str | None,
     command_line: tuple[str, ...],
     *,
     interactive: bool,
@@ -54,6 +62,7 @@ def command(  # noqa: PLR0913  docker run has these options
     hostname: str | None,
     entrypoint: str | None,
     network: Literal["none", "host"],
+    snapshot: str | None,
 ) -> int:
     """Create and run a new container from an image.
 
@@ -61,8 +70,10 @@ def command(  # noqa: PLR0913  docker run has these options
     """
     from layerkit.ops.run import RunOptions, Stdio, run  # noqa: PLC0415  not for --help
 
+    image, command_line = _parted(image, command_line, snapshot)
     options = RunOptions(
         image=image,
+        snapshot=snapshot,
         command=command_line,
         name=name,
         entrypoint=entrypoint,
@@ -78,12 +89,22 @@ def command(  # noqa: PLR0913  docker run has these options
     # Bars and the container would draw over each other.
     mode = "none" if settings.progress == "auto" else settings.progress
     with settings.open_home() as home, progress.start(mode) as shown:
-        status = run(
+        return run(
             home,
             options,
             stdio=stdio,
             pull=lambda text: pull_missing(settings, home, text).image,
             explain=output.aside if settings.debug else None,
             observe=shown,
-        )
-    return status.shell_code
+        ).shell_code
+
+
+def _parted(
+    image: str | None, words: tuple[str, ...], snapshot: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """The image and the command: with a snapshot there is no image, and the command begins first."""
+    if snapshot is not None:
+        return "", words if image is None else (image, *words)
+    if image is None:
+        raise UsageError("missing argument 'IMAGE'", hint="see: layerkit run --help")
+    return image, words

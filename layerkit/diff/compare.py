@@ -24,7 +24,8 @@ SameContent: TypeAlias = Callable[[bytes, Node, Node], bool]
 """Whether two files of equal size, seen at this path, hold the same bytes."""
 
 _SECOND = 10**9
-_HOST_POLICY = "security.selinux"  # set by the host, not by whoever made the tree
+HOST_POLICY = "security.selinux"
+"""An xattr that the host sets, not whoever made the tree."""
 
 
 def compare(old: Tree, new: Tree, same_content: SameContent) -> list[Change]:
@@ -92,7 +93,7 @@ def same_time(one: int, other: int) -> bool:
 
 
 def _xattrs(entry: Entry) -> dict[str, bytes]:
-    return {name: value for name, value in entry.xattrs.items() if name != _HOST_POLICY}
+    return {name: value for name, value in entry.xattrs.items() if name != HOST_POLICY}
 
 
 def _parents(path: bytes) -> Iterator[bytes]:

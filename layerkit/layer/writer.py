@@ -118,11 +118,18 @@ def _components(path: bytes) -> bytes:
     return path.replace(b"/", b"\0")
 
 
+def place(path: bytes, *, hides: bool) -> tuple[bytes, ...]:
+    """Sorts the paths of an archive: by components, what `hides` before what is there."""
+    if not path:
+        return ()
+    *parents, name = path.split(b"/")
+    return *(b"\1" + parent for parent in parents), (b"\0" if hides else b"\1") + name
+
+
 def _place(entry: Entry) -> tuple[bytes, ...]:
-    if entry.kind not in _MARKERS:
-        return tuple(b"\1" + name for name in entry.path.split(b"/")) if entry.path else ()
-    *parents, name = _marker(entry).split(b"/")
-    return *(b"\1" + parent for parent in parents), b"\0" + name
+    if entry.kind in _MARKERS:
+        return place(_marker(entry), hides=True)
+    return place(entry.path, hides=False)
 
 
 def _marker(entry: Entry) -> bytes:

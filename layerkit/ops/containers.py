@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit.errors import ConflictError, NotFoundError, UsageError
 from layerkit.mount import BindMount
-from layerkit.ops import mountpoints, views
-from layerkit.snapshot.copied import ROOT
-from layerkit.snapshot.layered import UPPER
+from layerkit.ops import mountpoints, uppers, views
 from layerkit.store import files
 from layerkit.store.records import ContainerRecord
 
@@ -45,8 +43,19 @@ class ContainerConfig:
     hostname: str
     tty: bool
     network: str
-    driver: str = "overlay"
-    """Who made the folder that it writes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a container is made from: an `image` under the `name` it was asked for, and the frozen
+    uppers above it, oldest first. The `driver` is that of the frozen ones, else by default the
+    configured one.
+    """
+
+    image: ImageRecord
+    name: str
+    driver: str = ""
+    chain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +78,10 @@ def new_id() -> str:
 
 def create(
     home: Home,
-    image: ImageRecord,
+    origin: Origin,
     *,
     container_id: str,
     name: str | None,
-    image_name: str,
     config: ContainerConfig,
     texts: dict[str, str],
 ) -> ContainerRecord:
@@ -85,17 +93,19 @@ def create(
         raise UsageError(
             f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
         )
-    view = views.of_image(home, image, home.driver(config.driver))
+    driver = home.driver(origin.driver)
+    view = views.of_image(home, origin.image, driver)
+    below = uppers.frozen(home, origin.chain)
     folder = home.containers / container_id
     try:
         with files.guarded("make container"):
             folder.mkdir(mode=0o700)
-            view.begin(folder)
+            view.begin(folder, below[-1] if below else None)
             for file, text in texts.items():
                 (folder / file).write_text(text)
                 (folder / file).chmod(0o644)  # read inside by any user, whatever our umask
             (folder / "config.json").write_text(json.dumps(asdict(config)))
-        return _record(home, image, container_id, name, image_name)
+        return _record(home, origin, driver.name, container_id, name)
     except BaseException:
         with contextlib.suppress(OSError):
             files.remove_tree(folder, home.store.scratch)
@@ -103,14 +113,23 @@ def create(
 
 
 def _record(
-    home: Home, image: ImageRecord, container_id: str, name: str | None, image_name: str
+    home: Home, origin: Origin, driver: str, container_id: str, name: str | None
 ) -> ContainerRecord:
     database = home.store.database
     with database.transaction():
         chosen = name or _free_name({record.name for record in database.containers()})
-        record = ContainerRecord(container_id, chosen, image_name, image.manifest, time.time())
+        record = ContainerRecord(
+            container_id,
+            chosen,
+            origin.name,
+            origin.image.manifest,
+            time.time(),
+            driver,
+            origin.chain,
+        )
+        uppers.require(home, driver, origin.chain)
         database.put_container(record)
-        database.touch_image(image.manifest)
+        database.touch_image(origin.image.manifest)
     return record
 
 
@@ -138,15 +157,9 @@ def folder_of(home: Home, container: ContainerRecord) -> Path:
     return home.containers / container.id
 
 
-def written(home: Home, container: ContainerRecord) -> Path:
-    """The directory with what the container changed, or with all of it: see `is_layered`."""
-    name = UPPER if is_layered(home, container) else ROOT
-    return folder_of(home, container) / name
-
-
-def is_layered(home: Home, container: ContainerRecord) -> bool:
-    """Whether the container has only what it changed, beside its image."""
-    return home.drivers[read_config(home, container).driver].is_layered
+def upper_of(home: Home, container: ContainerRecord) -> Path:
+    """The directory with what the container changed, or with all of it: see `Driver.is_layered`."""
+    return uppers.own(home, container)
 
 
 def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
@@ -189,9 +202,15 @@ def remove_container(home: Home, container: ContainerRecord) -> None:
     if state(home, container).status == "running":
         raise ConflictError(f"cannot remove container {container.name}: it is running")
     mountpoints.release(mountpoints.place(home, container.id), container.name)
+    if snapshots := home.store.database.snapshots_of(container.id):
+        raise ConflictError(
+            f"cannot remove container {container.name}: it has snapshots",
+            hint=f"remove them first: layerkit snapshot rm {container.name}@{snapshots[0].name}",
+        )
     home.store.database.delete_container(container.id)
     with files.guarded("remove container"):
         files.remove_tree(folder_of(home, container), home.store.scratch)
+    uppers.sweep(home)
 
 
 def _is_locked(path: Path) -> bool:

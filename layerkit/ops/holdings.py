@@ -81,7 +81,7 @@ def places(home: Home, holding: Holding) -> list[Path]:
 def usage(home: Home, holding: Holding) -> Usage:
     """What it takes on the disk, and when the last of it changed."""
     found = [measure(each) for each in places(home, holding)]
-    changed = max((each.changed for each in found if each.size), default=math.inf)
+    changed = max((each.changed for each in found if each.changed < math.inf), default=math.inf)
     return Usage(sum(each.size for each in found), changed)
 
 

@@ -27,6 +27,7 @@ class Home:
     def __init__(self, root: Path, limits: Limits = DEFAULT, driver: str = AUTO) -> None:
         self.store = Store(root, limits)
         self.containers = root / "containers"
+        self.snapshots = root / "snapshots"
         self.drivers = drivers_of(root)
         self._choice = driver
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from layerkit import oci
 from layerkit.errors import NotFoundError
 from layerkit.layer import merge
-from layerkit.ops import content, layers, views
-from layerkit.ops.containers import is_layered, written
+from layerkit.ops import content, layers, uppers, views
 from layerkit.ops.images import image_of
 from layerkit.snapshot import beneath, upper
 from layerkit.store import files
@@ -22,6 +21,7 @@ from layerkit.tree import Node, empty, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.layer.archive import ReadAt
@@ -156,6 +156,14 @@ class LocalImage:
         )
         return one.extents == other.extents and all(mine == its for mine, its in pieces)
 
+    def holds(self, file: int, node: Node) -> bool:
+        """Whether an open file has just the bytes of this one in one of the layers, zeros in its holes."""
+        read_at = self._read_at(node.layer)
+        return all(
+            os.pread(file, size, at) == (read_at(source, size) if source else bytes(size))
+            for at, size, source in content.runs(node.entry)
+        )
+
     def _read_at(self, number: int) -> ReadAt:
         descriptor = self._descriptors.get(number)
         if descriptor is None:
@@ -171,24 +179,41 @@ class LocalImage:
 
 
 class LocalContainer:
-    """A container's root file system without its mounts: its image, and its upper over that.
+    """A container's root file system without its mounts: its image, and its uppers over that.
+
+    `frozen` are the uppers of a snapshot, where that is meant and not the container as it is.
 
     It is read as it is at the moment; what a running container changes meanwhile may be seen or
     not. Raises `StoreError`.
     """
 
-    def __init__(self, home: Home, container: ContainerRecord, name: str) -> None:
+    def __init__(
+        self,
+        home: Home,
+        container: ContainerRecord,
+        name: str,
+        frozen: tuple[Path, ...] | None = None,
+    ) -> None:
         self.name = name
         self._home = home
         self._record = image_of(home, container.manifest)
         self._image = LocalImage(home.store, self._record, name)
-        self._written = written(home, container)
-        self._is_layered = is_layered(home, container)
-        self._above = len(self._record.layers) + 1
+        folders = uppers.above(home, container) if frozen is None else frozen
+        self._uppers = uppers.seen(home, container.driver, folders)
+        self._is_layered = home.drivers[container.driver].is_layered
+        self._first_upper = len(self._record.layers) + 1
 
     def close(self) -> None:
         """Close the layers."""
         self._image.close()
+
+    def base(self) -> Tree:
+        """The tree that a new container of the image shows."""
+        return self._base
+
+    @functools.cached_property
+    def _base(self) -> Tree:
+        return views.base_tree(self._home.store, self._record)
 
     def tree(self) -> Tree:
         """The tree that the container shows."""
@@ -196,11 +221,10 @@ class LocalContainer:
 
     @functools.cached_property
     def _tree(self) -> Tree:
-        if not self._is_layered:
-            own = merge.apply(empty(), upper.read(self._written), self._above)
-            return Node(upper.read_root(self._written), self._above, own.children)
-        base = views.base_tree(self._home.store, self._record)
-        return merge.apply(base, upper.read(self._written), self._above)
+        tree = self._base if self._is_layered else empty()
+        for number, folder in enumerate(self._uppers, self._first_upper):
+            tree = merge.apply(tree, upper.read(folder), number)
+        return tree
 
     def find(self, path: bytes, *, follow: bool = True) -> Finding | None:
         """What is at a path."""
@@ -212,24 +236,41 @@ class LocalContainer:
 
     def content(self, finding: Finding) -> Iterator[bytes]:
         """The bytes of a file."""
-        if finding.node.layer == self._above:
-            return self._from_folder(finding.path)
+        number = finding.node.layer - self._first_upper
+        if number >= 0:
+            return self._from_upper(self._uppers[number], finding.path)
         if not finding.node.entry.size:  # so are all files of layerkit's own layer
             return iter(())
         return self._image.content(finding)
 
-    def _from_folder(self, path: bytes) -> Iterator[bytes]:
+    def same_content(self, path: bytes, old: Node, new: Node) -> bool:
+        """Whether the file at `path` still holds what it did in `base`; one that vanished does not."""
+        number = new.layer - self._first_upper
+        if number < 0:
+            return (new.layer, new.entry.data) == (old.layer, old.entry.data)
+        if not old.entry.size:
+            return True
+        try:
+            file = self._open_upper(self._uppers[number], path)
+        except (OSError, NotFoundError):
+            return False
+        try:
+            return self._image.holds(file, old)
+        finally:
+            os.close(file)
+
+    def _from_upper(self, folder: Path, path: bytes) -> Iterator[bytes]:
         with files.guarded("read container"):
-            file = self._open_written(path)
+            file = self._open_upper(folder, path)
             try:
                 while chunk := os.read(file, content.CHUNK):
                     yield chunk
             finally:
                 os.close(file)
 
-    def _open_written(self, path: bytes) -> int:
-        """A regular file that the container wrote, whatever a container puts in the way meanwhile."""
-        root = os.open(self._written, os.O_RDONLY | os.O_DIRECTORY)
+    def _open_upper(self, folder: Path, path: bytes) -> int:
+        """A regular file below an upper, whatever a container puts in the way meanwhile."""
+        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             # To open a fifo without O_NONBLOCK would wait for a writer.
             file = beneath.opener(root)(root, path, os.O_RDONLY | os.O_NONBLOCK)

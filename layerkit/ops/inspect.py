@@ -1,4 +1,4 @@
-"""Inspect: all that is known about an image or a container, under docker's field names."""
+"""Inspect: all that is known about an image, container or snapshot, under docker's field names."""
 
 from __future__ import annotations
 
@@ -7,33 +7,55 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
-from layerkit.ops import containers, history
+from layerkit.ops import containers, history, snapshots
 from layerkit.ops.images import find_image, image_of
 
 if TYPE_CHECKING:
     from layerkit.ops.home import Home
+    from layerkit.ops.snapshots import Found
     from layerkit.store.records import ContainerRecord, ImageRecord
 
 _NEVER = "0001-01-01T00:00:00Z"
 
 
 def inspect(home: Home, text: str, kind: str | None = None) -> dict[str, Any]:
-    """The container or image that `text` means, a container first; raises `NotFoundError`.
+    """The container, snapshot or image that `text` means, an image last; raises `NotFoundError`.
 
-    `kind` is "image", "container" or None for either.
+    `kind` is "image", "container", "snapshot" or None for any of them.
     """
-    if kind != "image":
-        try:
-            return inspect_container(home, containers.find_container(home, text))
-        except NotFoundError:
-            if kind == "container":
-                raise
+    for name, look in (("container", _container), ("snapshot", _snapshot)):
+        if kind in {None, name}:
+            try:
+                return look(home, text)
+            except NotFoundError:
+                if kind == name:
+                    raise
     try:
         return inspect_image(home, find_image(home, text))
     except (NotFoundError, UsageError):
         if kind == "image":
             raise
         raise NotFoundError(f"no such object: {text}") from None
+
+
+def _container(home: Home, text: str) -> dict[str, Any]:
+    return inspect_container(home, containers.find_container(home, text))
+
+
+def _snapshot(home: Home, text: str) -> dict[str, Any]:
+    return inspect_snapshot(home, snapshots.find(home, text))
+
+
+def inspect_snapshot(home: Home, found: Found) -> dict[str, Any]:
+    """What there is to say about a snapshot; `Chain` are those it stands on, the oldest first."""
+    return {
+        "Id": found.snapshot.id,
+        "Name": found.name,
+        "Created": _time(found.snapshot.created),
+        "Container": found.container.id,
+        "Image": str(image_of(home, found.container.manifest).config),
+        "Chain": list(found.snapshot.chain),
+    }
 
 
 def inspect_image(home: Home, image: ImageRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a text names to look into: a container, an image here, or an image in a registry."""
+"""What a text names to look into: a container, a snapshot, an image here, or an image in a registry."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from layerkit import platforms
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
 from layerkit.events import Notice, ignore
-from layerkit.ops.containers import find_container
 from layerkit.ops.history import read_config
 from layerkit.ops.images import find_image, image_of
-from layerkit.ops.inside import LocalContainer, LocalImage
+from layerkit.ops.inside import LocalImage
+from layerkit.ops.snapshots import open_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from layerkit.events import Observer
     from layerkit.oci import Platform
     from layerkit.ops.home import Home
-    from layerkit.ops.inside import Inside, Layered
+    from layerkit.ops.inside import Inside, Layered, LocalContainer
     from layerkit.ops.remote import RemoteImage
     from layerkit.reference import Reference
     from layerkit.registry import Client
@@ -68,7 +68,7 @@ class Looker:
         self._open.close()
 
     def find(self, text: str) -> Inside:
-        """The container or image that `text` names, a container first.
+        """The container, snapshot or image that `text` names, an image last.
 
         Raises `NotFoundError`, `UsageError`, and `RegistryError` with its kinds.
         """
@@ -93,12 +93,11 @@ class Looker:
 
     def _container(self, text: str) -> LocalContainer | None:
         try:
-            found = find_container(self._home, text)
+            found, container = open_inside(self._home, text)
         except NotFoundError:
             return None
-        self._check_platform(image_of(self._home, found.manifest), text)
-        container = LocalContainer(self._home, found, text)
         self._open.callback(container.close)
+        self._check_platform(image_of(self._home, found.manifest), text)
         return container
 
     def _check_platform(self, image: ImageRecord, text: str) -> None:

@@ -10,12 +10,11 @@ from layerkit import mounting
 from layerkit.errors import ConflictError, NotFoundError, StoreError, UsageError
 from layerkit.events import ignore
 from layerkit.mount import OverlayMount
-from layerkit.ops import containers, mountpoints, views
+from layerkit.ops import containers, mountpoints, uppers, views
 from layerkit.ops.images import find_image, image_of
-from layerkit.store.files import Lock, guarded
+from layerkit.store.files import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from layerkit.events import Observer
@@ -39,10 +38,12 @@ def mount(home: Home, text: str, observe: Observer = ignore) -> Path:
         image = find_image(home, text)
         root = views.of_layers(home, image, home.driver(), observe).look()
         return _mount(mountpoints.place(home, image.manifest.hex), root, readonly=True)
-    with _held(home, container):
-        driver = home.driver(containers.read_config(home, container).driver)
+    with uppers.locked(home, container, "mount"):
+        uppers.settle(home, container)
+        driver = home.driver(container.driver)
         view = views.of_image(home, image_of(home, container.manifest), driver, observe)
-        root = view.root(containers.folder_of(home, container))
+        frozen = uppers.frozen(home, container.chain)
+        root = view.root(containers.folder_of(home, container), frozen)
         return _mount(mountpoints.place(home, container.id), root, readonly=False)
 
 
@@ -78,22 +79,6 @@ def _container(home: Home, text: str) -> ContainerRecord | None:
         return containers.find_container(home, text)
     except NotFoundError:
         return None
-
-
-@contextlib.contextmanager
-def _held(home: Home, container: ContainerRecord) -> Iterator[None]:
-    """Keep the container from being started meanwhile: no two may write to one upper."""
-
-    def busy() -> None:
-        raise ConflictError(f"cannot mount container {container.name}: it is running")
-
-    lock = Lock(containers.folder_of(home, container) / "lock")
-    with guarded("lock container"):
-        lock.acquire(busy)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _mount(path: Path, root: RootMount, *, readonly: bool) -> Path:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from layerkit.errors import NotFoundError, SandboxError, UsageError
 from layerkit.events import ignore
-from layerkit.ops import containers, history, hostfiles, views
+from layerkit.ops import containers, history, hostfiles, snapshots, uppers, views
+from layerkit.ops.containers import Origin
 from layerkit.ops.images import find_image
 from layerkit.sandbox import process as processes
 from layerkit.sandbox import terminal
@@ -32,9 +33,13 @@ __all__ = ["RunOptions", "Stdio", "run"]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the user asks for; None where the image decides."""
+    """What the user asks for; None where the image decides.
 
-    image: str
+    With `snapshot`, that is what it starts from, and its container's image decides.
+    """
+
+    image: str = ""
+    snapshot: str | None = None
     command: tuple[str, ...] = ()
     name: str | None = None
     entrypoint: str | None = None
@@ -65,8 +70,8 @@ def run(
     _require_root()
     if options.tty and stdio.stdin is not None:
         terminal.require_terminal(stdio.stdin)
-    image = _image(home, options.image, pull)
-    container, spec = _create(home, image, options, observe)
+    origin = _origin(home, options, pull)
+    container, spec = _create(home, origin, options, observe)
     if explain is not None:
         _explain(spec, explain)
     try:
@@ -83,16 +88,20 @@ def _require_root() -> None:
         )
 
 
-def _image(home: Home, text: str, pull: Callable[[str], ImageRecord]) -> ImageRecord:
+def _origin(home: Home, options: RunOptions, pull: Callable[[str], ImageRecord]) -> Origin:
+    if options.snapshot is not None:
+        return snapshots.origin(home, snapshots.find(home, options.snapshot))
     try:
-        return find_image(home, text)
+        image = find_image(home, options.image)
     except NotFoundError:
-        return pull(text)
+        image = pull(options.image)
+    return Origin(image, options.image)
 
 
 def _create(
-    home: Home, image: ImageRecord, options: RunOptions, observe: Observer
+    home: Home, origin: Origin, options: RunOptions, observe: Observer
 ) -> tuple[ContainerRecord, SandboxSpec]:
+    image = origin.image
     container_id = containers.new_id()
     hostname = options.hostname or (
         os.uname().nodename if options.network == "host" else container_id[:12]
@@ -106,7 +115,7 @@ def _create(
     )
     runtime = history.read_config(home, image).runtime
     process = process_spec(runtime, overrides, hostname=hostname, terminal=options.tty)
-    driver = home.driver()
+    driver = home.driver(origin.driver)
     view = views.of_image(home, image, driver, observe)
     config = containers.ContainerConfig(
         args=process.args,
@@ -116,20 +125,18 @@ def _create(
         hostname=hostname,
         tty=options.tty,
         network=options.network,
-        driver=driver.name,
     )
     container = containers.create(
         home,
-        image,
+        replace(origin, driver=driver.name),
         container_id=container_id,
         name=options.name,
-        image_name=options.image,
         config=config,
         texts=hostfiles.texts(hostname, options.network),
     )
     folder = containers.folder_of(home, container)
     return container, SandboxSpec(
-        root=view.root(folder, volatile=options.remove),
+        root=view.root(folder, uppers.frozen(home, origin.chain), volatile=options.remove),
         process=process,
         hostname=hostname,
         terminal=options.tty,

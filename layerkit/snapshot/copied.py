@@ -10,7 +10,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layerkit.errors import UsageError
 from layerkit.mount import FolderMount
 from layerkit.snapshot import delta, disk, fill, upper
 from layerkit.snapshot.folders import Folders, guarded, open_all, opened
@@ -37,6 +36,7 @@ class CopyDriver:
 
     name = "copy"
     is_layered = False
+    directory = ROOT
 
     def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
         self._folders = Folders(root / "trees", scratch, remove)
@@ -81,17 +81,15 @@ class CopiedView:
         """What shows it."""
         return FolderMount(self.folder)
 
-    def begin(self, layer: Path) -> None:
+    def begin(self, layer: Path, last: Path | None = None) -> None:
         """Copy all of it."""
-        clone(self.folder, layer / ROOT)
+        clone(self.folder if last is None else last / ROOT, layer / ROOT)
 
     def root(
         self, layer: Path, frozen: Sequence[Path] = (), *, volatile: bool = False
     ) -> RootMount:
-        """The copy, which has all; nothing lies beneath it."""
-        del volatile
-        if frozen:
-            raise UsageError("the copy driver has no snapshots beneath a container")
+        """The copy, which has all."""
+        del frozen, volatile
         return FolderMount(layer / ROOT)
 
 
@@ -100,5 +98,4 @@ def clone(source: Path, target: Path) -> None:
     with guarded("copy"):
         target.mkdir(mode=0o700)
         with opened(source, os.O_DIRECTORY) as old, opened(target, os.O_DIRECTORY) as new:
-            everything = delta.of_entries(upper.read_root(source), upper.read(source))
-            disk.write(new, everything, fill.from_folder(old))
+            disk.write(new, delta.of_entries(upper.read(source)), fill.from_folder(old))

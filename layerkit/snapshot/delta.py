@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from layerkit.tree import Kind, Node, Tree, empty, find, inside, join, walk
+from layerkit.tree import Kind, Node, Tree, empty, find, inside, join, parents, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from layerkit.tree import Entry
 
@@ -33,9 +33,9 @@ def flat(tree: Tree) -> Delta:
     return between(empty(), tree)
 
 
-def of_entries(root: Entry, entries: Iterable[Entry]) -> Delta:
+def of_entries(entries: Iterable[Entry]) -> Delta:
     """All that was read of a directory: hard links name the entry with the inode, before them."""
-    delta = Delta({b"": Node(root, -1, {})})
+    delta = Delta()
     for entry in entries:
         if entry.kind is Kind.DIRECTORY:
             delta.directories[entry.path] = Node(entry, -1, {})
@@ -81,12 +81,7 @@ def _complete_links(delta: Delta, tree: Tree) -> None:
     for path, node in walk(tree):
         if id(node) in from_below and path not in delta.others:
             delta.others[path] = node
-            for parent in _parents(path):
+            for parent in parents(path):
                 folder = find(tree, parent)
                 assert folder is not None
                 delta.directories.setdefault(parent, folder)
-
-
-def _parents(path: bytes) -> Iterator[bytes]:
-    parts = path.split(b"/")
-    return (b"/".join(parts[:length]) for length in range(1, len(parts)))

@@ -35,8 +35,8 @@ class View(Protocol):
     def look(self) -> RootMount:
         """What shows it; to be mounted read-only."""
 
-    def begin(self, layer: Path) -> None:
-        """Make the folder `layer`, to which a new container is going to write."""
+    def begin(self, layer: Path, last: Path | None = None) -> None:
+        """Make what a new container writes to in the folder `layer`, above the frozen layer `last`."""
 
     def root(
         self, layer: Path, frozen: Sequence[Path] = (), *, volatile: bool = False
@@ -47,12 +47,13 @@ class View(Protocol):
 class Driver(Protocol):
     """One way to make views.
 
-    With `is_layered`, a container's folder holds only what it changed, beside its image (as
+    With `is_layered`, the `directory` in a container's folder holds only what it changed (as
     `snapshot.upper` reads it); else everything.
     """
 
     name: str
     is_layered: bool
+    directory: str
 
     def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
         """For the state directory at `root`.

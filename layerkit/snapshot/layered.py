@@ -10,6 +10,7 @@ from layerkit.mount import ErofsMount, FolderMount, OverlayMount
 from layerkit.snapshot import disk
 from layerkit.snapshot.delta import Delta
 from layerkit.snapshot.folders import guarded, opened
+from layerkit.snapshot.upper import read_root
 from layerkit.tree import Node
 
 if TYPE_CHECKING:
@@ -38,13 +39,11 @@ class LayeredView:
             return OverlayMount(self.lowers)
         return first if isinstance(first, ErofsMount) else FolderMount(first)
 
-    def begin(self, layer: Path) -> None:
-        """Make `upper`, whose root is the image's, and `work`."""
+    def begin(self, layer: Path, last: Path | None = None) -> None:
+        """Make `upper`, whose root is what it was below, and `work`."""
         with guarded("make container"):
             (layer / WORK).mkdir(mode=0o700)
-            (layer / UPPER).mkdir(mode=0o700)
-            with opened(layer / UPPER, os.O_DIRECTORY) as root:
-                disk.write(root, Delta({b"": Node(self.top(), -1, {})}), _nothing)
+            make_upper(layer / UPPER, self.top() if last is None else read_root(last / UPPER))
 
     def root(
         self, layer: Path, frozen: Sequence[Path] = (), *, volatile: bool = False
@@ -53,6 +52,13 @@ class LayeredView:
         above = tuple(each / UPPER for each in reversed(frozen))
         lowers = (*above, *self.lowers)
         return OverlayMount(lowers, layer / UPPER, layer / WORK, volatile=volatile)
+
+
+def make_upper(upper: Path, root: Entry) -> None:
+    """Make an upper directory without a change: only its root is there. Raises `OSError`."""
+    upper.mkdir(mode=0o700)
+    with opened(upper, os.O_DIRECTORY) as folder:
+        disk.write(folder, Delta({b"": Node(root, -1, {})}), _nothing)
 
 
 def _nothing(path: bytes, _node: Node, _file: int) -> None:

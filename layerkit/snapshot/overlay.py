@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.snapshot import delta, fill, kernel, upper
 from layerkit.snapshot.folders import Folders, open_all
-from layerkit.snapshot.layered import LayeredView
+from layerkit.snapshot.layered import UPPER, LayeredView
 from layerkit.snapshot.skipped import Skipped
 from layerkit.tree import empty
 
@@ -36,6 +36,7 @@ class OverlayDriver:
 
     name = "overlay"
     is_layered = True
+    directory = UPPER
 
     def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
         self._folders = Folders(root / "trees", scratch, remove)

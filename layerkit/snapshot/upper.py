@@ -34,7 +34,7 @@ _KINDS = {
 
 
 def read(upper: Path, *, opener: Opener | None = None) -> Iterator[Entry]:
-    """The entries of an upper directory, parents first (kernel overlayfs.rst, "Upper and Lower").
+    """The entries of an upper directory, the root and parents first (kernel overlayfs.rst).
 
     A character device 0:0 is a whiteout; an opaque directory comes as a whiteout and a new one.
     What vanishes while a container runs is left out. Nothing is followed: `opener` opens what is
@@ -77,6 +77,8 @@ class _Reader:
         self._first_names: dict[int, bytes] = {}
 
     def entries(self) -> Iterator[Entry]:
+        xattrs = _xattrs(b"/proc/self/fd/%d/." % self._root)
+        yield _entry(b"", Kind.DIRECTORY, os.fstat(self._root), b"", xattrs)
         todo = [b""]
         while todo:
             path = todo.pop()

@@ -1,4 +1,4 @@
-"""The SQLite database: names, images, containers. The only place with SQL."""
+"""The SQLite database: names, images, containers, snapshots. The only place with SQL."""
 
 from __future__ import annotations
 
@@ -10,37 +10,23 @@ from typing import TYPE_CHECKING, Any
 from layerkit import digest as digests
 from layerkit.digest import BlobDigest, DiffID
 from layerkit.errors import ConflictError, StoreError, StoreFullError
+from layerkit.store import schema
 from layerkit.store.files import FULL_HINT
-from layerkit.store.records import ContainerRecord, ImageRecord, LayerRecord, NameRecord
+from layerkit.store.records import (
+    ContainerRecord,
+    ImageRecord,
+    LayerRecord,
+    NameRecord,
+    SnapshotRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-SCHEMA_VERSION = 1
 _BUSY_SECONDS = 60.0
 _BUSY_PAUSE = 0.005
-_SCHEMA = """
-CREATE TABLE image (
-    manifest TEXT PRIMARY KEY, media_type TEXT NOT NULL, manifest_size INTEGER NOT NULL,
-    config TEXT NOT NULL, platform TEXT NOT NULL, created TEXT NOT NULL, size INTEGER NOT NULL,
-    pulled REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
-    used REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
-) STRICT;
-CREATE TABLE image_layer (
-    manifest TEXT NOT NULL REFERENCES image ON DELETE CASCADE, position INTEGER NOT NULL,
-    blob TEXT NOT NULL, diff_id TEXT NOT NULL, PRIMARY KEY (manifest, position)
-) STRICT;
-CREATE INDEX image_layer_diff_id ON image_layer (diff_id);
-CREATE TABLE name (
-    name TEXT PRIMARY KEY, manifest TEXT NOT NULL REFERENCES image, target TEXT NOT NULL
-) STRICT;
-CREATE TABLE container (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, image_name TEXT NOT NULL,
-    manifest TEXT NOT NULL REFERENCES image, created REAL NOT NULL
-) STRICT;
-"""
 
 
 class Database:
@@ -75,16 +61,16 @@ class Database:
                 return
 
     def _migrate(self, path: Path) -> None:
-        if self._version() == 0:
+        if 0 <= self._version() < schema.VERSION:
             with self.transaction():
-                if self._version() == 0:  # nobody else was faster
-                    for statement in filter(str.strip, _SCHEMA.split(";")):
+                for step in schema.STEPS[self._version() :]:  # none where somebody else was faster
+                    for statement in step.split(";"):
                         self._execute(statement)
-                    self._execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        if self._version() != SCHEMA_VERSION:
+                self._execute(f"PRAGMA user_version = {schema.VERSION}")
+        if self._version() != schema.VERSION:
             raise StoreError(
                 f"cannot use {path}: its schema version is {self._version()}, "
-                f"this layerkit knows {SCHEMA_VERSION}",
+                f"this layerkit knows {schema.VERSION}",
                 hint="use a newer layerkit, or another directory with --root",
             )
 
@@ -226,10 +212,15 @@ class Database:
                     hint="choose another name with --name",
                 )
             self._execute(
-                "INSERT INTO container VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO container VALUES (?, ?, ?, ?, ?, ?, ?)",
                 *(container.id, container.name, container.image_name),
                 *(str(container.manifest), container.created),
+                *(container.driver, " ".join(container.chain)),
             )
+
+    def set_chain(self, container_id: str, chain: tuple[str, ...]) -> None:
+        """Put a container on other frozen uppers."""
+        self._execute("UPDATE container SET chain = ? WHERE id = ?", " ".join(chain), container_id)
 
     def delete_container(self, container_id: str) -> None:
         """Forget a container."""
@@ -251,10 +242,48 @@ class Database:
 
     def _containers(self, where: str, *values: object) -> list[ContainerRecord]:
         rows = self._rows(
-            f"SELECT id, name, image_name, manifest, created FROM container {where}",
+            f"SELECT id, name, image_name, manifest, created, driver, chain FROM container {where}",
             *values,
         )
-        return [ContainerRecord(row[0], row[1], row[2], _blob(row[3]), row[4]) for row in rows]
+        return [
+            ContainerRecord(
+                row[0], row[1], row[2], _blob(row[3]), row[4], row[5], tuple(row[6].split())
+            )
+            for row in rows
+        ]
+
+    # -- snapshots ------------------------------------------------------------------------------
+
+    def put_snapshot(self, snapshot: SnapshotRecord) -> None:
+        """Remember a snapshot; raises `ConflictError` when the container has one of this name."""
+        with self._change():
+            if any(each.name == snapshot.name for each in self.snapshots_of(snapshot.container)):
+                raise ConflictError(f"snapshot {snapshot.name!r} of this container exists already")
+            self._execute(
+                "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)",
+                *(snapshot.id, snapshot.container, snapshot.name, snapshot.created),
+                " ".join(snapshot.chain),
+            )
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Forget a snapshot."""
+        self._execute("DELETE FROM snapshot WHERE id = ?", snapshot_id)
+
+    def snapshots(self) -> list[SnapshotRecord]:
+        """All snapshots, the oldest first."""
+        return self._snapshots("ORDER BY created, id")
+
+    def snapshots_of(self, container_id: str) -> list[SnapshotRecord]:
+        """The snapshots of one container, the oldest first."""
+        return self._snapshots("WHERE container = ? ORDER BY created, id", container_id)
+
+    def _snapshots(self, where: str, *values: object) -> list[SnapshotRecord]:
+        rows = self._rows(
+            f"SELECT id, container, name, created, chain FROM snapshot {where}", *values
+        )
+        return [
+            SnapshotRecord(row[0], row[1], row[2], row[3], tuple(row[4].split())) for row in rows
+        ]
 
     # -- what all calls go through --------------------------------------------------------------
 

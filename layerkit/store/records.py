@@ -1,4 +1,4 @@
-"""What the store remembers about images and containers, as values."""
+"""What the store remembers about images, containers and snapshots, as values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class NameRecord:
 @dataclass(frozen=True, slots=True)
 class ContainerRecord:
     """A container: its 64-hex id, its name, and the image it was made from, which stays while it
-    does. `created` is in seconds since 1970.
+    does. `created` is in seconds since 1970; `driver` who made the folder that it writes to, `chain`
+    the frozen uppers it stands on, oldest first.
     """
 
     id: str
@@ -56,3 +57,19 @@ class ContainerRecord:
     image_name: str
     manifest: BlobDigest
     created: float
+    driver: str
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """A named state of a container: frozen uppers, oldest first, the last one called as it is.
+
+    `container` is an id, `created` in seconds since 1970.
+    """
+
+    id: str
+    container: str
+    name: str
+    created: float
+    chain: tuple[str, ...]

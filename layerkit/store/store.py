@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from layerkit.oci import Index
     from layerkit.store.records import ImageRecord, NameRecord
 
-_FOLDERS = ("ingest", "blobs/sha256", "layers", "trees", "containers")
+_FOLDERS = ("ingest", "blobs/sha256", "layers", "trees", "containers", "snapshots")
 """The first one tells a state directory from an image layout of somebody else."""
 _MARKER = "oci-layout"
 _DATABASE = "store.db"

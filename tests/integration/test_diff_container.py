@@ -319,7 +319,7 @@ def test_a_file_that_becomes_something_else_meanwhile(
     home, image, container, tmp_path, monkeypatch, other
 ):
     """DF-42: between the look at the names and the look at the content it is changed, no error."""
-    upper_file = containers.written(home, container) / "d/a"
+    upper_file = containers.upper_of(home, container) / "d/a"
     with homes.root_of(home, image, container, tmp_path / "root") as root:
         rewrite("d/a", b"X")(root)
     read = upper.read
@@ -344,7 +344,7 @@ def test_a_file_that_becomes_something_else_meanwhile(
 
 def test_a_busy_container_is_compared(home, image, container, tmp_path):
     """DF-42: files that come, go and become something else meanwhile are no error."""
-    upper = containers.written(home, container)
+    upper = containers.upper_of(home, container)
 
     def work():
         while True:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layerkit import platforms
-from layerkit.ops import containers, views
+from layerkit.ops import containers, uppers, views
 from layerkit.ops.containers import ContainerConfig
 from layerkit.ops.load import load
 from layerkit.snapshot.layered import LayeredView
@@ -54,11 +53,10 @@ def create(
     """A container of an image, made as `run` makes it."""
     return containers.create(
         home,
-        image,
+        containers.Origin(image, image_name, driver),
         container_id=containers.new_id(),
         name=name,
-        image_name=image_name,
-        config=replace(CONFIG, driver=driver),
+        config=CONFIG,
         texts=TEXTS,
     )
 
@@ -69,8 +67,9 @@ def root_of(
 ) -> Iterator[Path]:
     """The container's root, mounted at `place` while the block runs."""
     folder = containers.folder_of(home, container)
-    driver = home.driver(containers.read_config(home, container).driver)
-    with shown(views.of_image(home, image, driver).root(folder), place) as root:
+    record = containers.find_container(home, container.id)
+    view = views.of_image(home, image, home.driver(record.driver))
+    with shown(view.root(folder, uppers.frozen(home, record.chain)), place) as root:
         yield root
 
 

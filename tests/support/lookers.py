@@ -62,11 +62,10 @@ def make_container(root: Path, image: str, name: str) -> Path:
     with Home(root) as home:
         record: ContainerRecord = containers.create(
             home,
-            find_image(home, image),
+            containers.Origin(find_image(home, image), image),
             container_id=containers.new_id(),
             name=name,
-            image_name=image,
             config=config,
             texts={},
         )
-        return containers.written(home, record)
+        return containers.upper_of(home, record)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from layerkit import digest as digests
 from layerkit import oci
 from layerkit.digest import BlobDigest, DiffID
-from layerkit.store.records import ContainerRecord, ImageRecord, LayerRecord, NameRecord
+from layerkit.store.records import (
+    ContainerRecord,
+    ImageRecord,
+    LayerRecord,
+    NameRecord,
+    SnapshotRecord,
+)
 
 
 def blob(name: str) -> BlobDigest:
@@ -40,4 +46,16 @@ def container(number: int, of: ImageRecord, *, called: str = "") -> ContainerRec
         image_name="app",
         manifest=of.manifest,
         created=float(number),
+        driver="overlay",
+    )
+
+
+def snapshot(number: int, of: ContainerRecord, *, called: str = "") -> SnapshotRecord:
+    """A snapshot of a container, on one other."""
+    return SnapshotRecord(
+        id=f"{number:x}".ljust(64, "5"),
+        container=of.id,
+        name=called or f"state-{number}",
+        created=float(number),
+        chain=("first", f"{number:x}".ljust(64, "5")),
     )

@@ -16,7 +16,7 @@ from layerkit.mount import ErofsMount
 from layerkit.snapshot import kernel
 from layerkit.snapshot.erofs import image
 from layerkit.snapshot.folders import Folders, guarded, open_all
-from layerkit.snapshot.layered import LayeredView
+from layerkit.snapshot.layered import UPPER, LayeredView
 from layerkit.tree import Entry  # noqa: TC001  msgspec reads the annotation
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class ErofsDriver:
 
     name = "erofs"
     is_layered = True
+    directory = UPPER
 
     def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
         self._folders = Folders(root / "views", scratch, remove)

@@ -7,7 +7,7 @@ from layerkit import oci
 from layerkit.cli import app
 from layerkit.ops.home import Home
 from layerkit.ops.images import ImageRow
-from layerkit.store.records import ContainerRecord, ImageRecord
+from layerkit.store.records import ContainerRecord, ImageRecord, SnapshotRecord
 
 ID = digests.of_bytes(b"config")
 
@@ -26,8 +26,10 @@ def images(monkeypatch, state_root):
         image = ImageRecord(ID, oci.OCI_MANIFEST, 0, ID, "", "", 0, ())
         home.store.database.put_image(image)
         for number, (start, name) in enumerate((("d", "dove"), ("0", "try"), ("a", "deer"))):
-            record = ContainerRecord(start * 64, name, "centos:7", ID, -float(number))
+            record = ContainerRecord(start * 64, name, "centos:7", ID, -float(number), "copy")
             home.store.database.put_container(record)
+        snapshot = SnapshotRecord("5" * 64, record.id, "s", 0.0, ("5" * 64,))
+        home.store.database.put_snapshot(snapshot)
 
 
 def completed(cli, monkeypatch, line):
@@ -62,7 +64,12 @@ def test_another_shell_is_refused(cli):
         ("layerkit --pro", ["--progress"]),
         ("layerkit --progress ", ["auto", "plain", "json", "none"]),
         ("layerkit images --no", ["--no-trunc"]),
-        ("layerkit inspect --type ", ["image", "container"]),
+        ("layerkit inspect --type ", ["image", "container", "snapshot"]),
+        ("layerkit inspect --type snapshot d", ["deer@s"]),
+        ("layerkit inspect deer@", []),
+        ("layerkit snapshot r", ["rm", "rollback"]),
+        ("layerkit snapshot rollback ", ["deer@s"]),
+        ("layerkit run --from d", ["deer@s"]),
         ("layerkit history ", ["centos:7", "centos:8", "debian:12"]),
         ("layerkit rmi deb", ["debian:12"]),
         ("layerkit rmi debian:12 centos:", ["centos:7", "centos:8"]),

@@ -51,7 +51,7 @@ def test_the_root_of_a_container_is_the_images(home, image):
     """SN-14: the upper gives the mounted root its mode, owner and time."""
     container = homes.create(home, image)
 
-    status = containers.written(home, container).stat()
+    status = containers.upper_of(home, container).stat()
     assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o750, 7, 8)
     assert status.st_mtime == 5
 
@@ -190,7 +190,7 @@ def test_a_running_container_stays(home, image):
 def test_a_deep_container_is_removed(home, image):
     """What a container nests deeper than Python recurses goes with it."""
     container = homes.create(home, image)
-    below = os.open(containers.written(home, container), os.O_RDONLY)
+    below = os.open(containers.upper_of(home, container), os.O_RDONLY)
     for _ in range(1500):
         os.mkdir("n", dir_fd=below)
         above, below = below, os.open("n", os.O_RDONLY, dir_fd=below)

@@ -14,7 +14,7 @@ from support.trees import differences, scan
 
 from layerkit.errors import IntegrityError, NotFoundError
 from layerkit.events import Notice
-from layerkit.ops.containers import written
+from layerkit.ops.containers import upper_of
 from layerkit.ops.export import export
 from layerkit.ops.inside import LocalContainer
 from layerkit.tree import Kind
@@ -52,7 +52,7 @@ def container(home, tmp_path):
 @pytest.fixture
 def upper(home, container):
     """Where the container keeps its changes."""
-    return written(home, container)
+    return upper_of(home, container)
 
 
 def exported(home, observe=lambda _: None):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from support import disks, records
 from support.processes import child, kill_myself, outcome, until
 
 from layerkit.errors import ConflictError, StoreError, StoreFullError
-from layerkit.store.database import SCHEMA_VERSION, Database
+from layerkit.store.database import Database
+from layerkit.store.schema import STEPS, VERSION
 
 APP = records.image("app", "a", "b")
 OTHER = records.image("other", "a")
@@ -282,7 +284,82 @@ def test_what_is_committed_outlives_a_kill(path):
     database.close()
 
 
-@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 99, -1])
+def test_a_snapshot_comes_back_as_it_was(database):
+    """Every field is kept, the oldest is first, and each container has its own names."""
+    database.put_image(APP)
+    boxes = [records.container(number, APP) for number in (1, 2)]
+    for box in boxes:
+        database.put_container(box)
+    made = [
+        records.snapshot(3, boxes[0]),
+        records.snapshot(4, boxes[0]),
+        records.snapshot(5, boxes[1], called="state-3"),
+    ]
+    for each in reversed(made):
+        database.put_snapshot(each)
+
+    assert database.snapshots() == made
+    assert database.snapshots_of(boxes[0].id) == made[:2]
+    with pytest.raises(ConflictError, match="'state-3' of this container exists already"):
+        database.put_snapshot(records.snapshot(6, boxes[1], called="state-3"))
+    database.delete_snapshot(made[0].id)
+    assert database.snapshots() == made[1:]
+
+
+def test_a_snapshot_needs_its_container(database):
+    """Neither can there be one without it, nor can it go before."""
+    database.put_image(APP)
+    box = records.container(1, APP)
+    with pytest.raises(ConflictError):
+        database.put_snapshot(records.snapshot(2, box))
+    database.put_container(box)
+    database.put_snapshot(records.snapshot(2, box))
+
+    with pytest.raises(ConflictError):
+        database.delete_container(box.id)
+
+
+def test_a_chain_is_kept_with_its_container(database):
+    """It comes with the record, in order, and can be changed."""
+    database.put_image(APP)
+    box = replace(records.container(1, APP), chain=("b", "a"))
+    database.put_container(box)
+    assert database.containers() == [box]
+
+    database.set_chain(box.id, ("c",))
+
+    assert database.containers_of(APP.manifest) == [replace(box, chain=("c",))]
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_an_older_database_gets_what_is_new(path, version):
+    """What is in it stays; a container from before has an empty chain."""
+    connection = sqlite3.connect(path)
+    for step in STEPS[:version]:
+        connection.executescript(step)
+    connection.execute(f"PRAGMA user_version = {version}")
+    values = (str(APP.manifest), APP.media_type, 1, str(APP.config), "p", "c", 1)
+    connection.execute(
+        "INSERT INTO image (manifest, media_type, manifest_size, config, platform, created, size)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        values,
+    )
+    connection.execute(
+        "INSERT INTO container (id, name, image_name, manifest, created)"
+        " VALUES ('1', 'box', 'app', ?, 2.0)",
+        (str(APP.manifest),),
+    )
+    connection.commit()
+    connection.close()
+
+    for _ in range(2):
+        database = Database(path)
+        assert [(each.name, each.chain) for each in database.containers()] == [("box", ())]
+        assert database.snapshots() == []
+        database.close()
+
+
+@pytest.mark.parametrize("version", [VERSION + 1, 99, -1])
 def test_a_newer_schema_is_refused(path, version):
     """The error names both versions and what to do, and the file stays as it is."""
     connection = sqlite3.connect(path)
