@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 LIMIT = 600
 """Seconds until a client is given up."""
-_PROGRAMS = {"docker": engines.DOCKER_PROGRAMS, "podman": engines.PODMAN_PROGRAMS}
+_PROGRAMS = {
+    "docker": engines.DOCKER_PROGRAMS,
+    "podman": engines.PODMAN_PROGRAMS,
+    "skopeo": ("skopeo",),
+}
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -157,13 +161,9 @@ def docker(_place: Path, image: str, _authority: Path | None = None) -> Iterator
 
 
 def installed(clients: Sequence[Client]) -> tuple[dict[str, Client], list[str]]:
-    """The clients that are here by name, and the names of the others; layerkit always is."""
+    """The clients that are here by name, and the names of the others."""
     named = {each.__name__: each for each in clients}
-    missing = [
-        name
-        for name in named
-        if name != "layerkit" and not all(map(shutil.which, _PROGRAMS.get(name, (name,))))
-    ]
+    missing = [name for name in named if not all(map(shutil.which, _PROGRAMS.get(name, ())))]
     return {name: named[name] for name in named if name not in missing}, missing
 
 
