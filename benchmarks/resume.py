@@ -10,49 +10,38 @@ wrote to its connections, which have buffers of 64 KiB.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from typing import TYPE_CHECKING
 
+import common
+from common import MIB
 from support import stores, tars
 from support.registry import TestRegistry
 
 if TYPE_CHECKING:
     from layerkit.oci import Descriptor
 
-MIB = 1 << 20
-
 
 def main() -> None:
     """Measure, print, and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = common.parser(__doc__)
     parser.add_argument("--size", type=int, default=500, help="MiB of the layer")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="layerkit-resume-"))
     try:
         result = measure(work, options.size * MIB, options.kills, options.seed)
     finally:
         shutil.rmtree(work)
-    print(json.dumps(result, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    common.publish(result, options.json)
 
 
 def measure(root: Path, size: int, kills: int, seed: int) -> dict[str, object]:
@@ -63,25 +52,23 @@ def measure(root: Path, size: int, kills: int, seed: int) -> dict[str, object]:
     )
     with TestRegistry() as registry:
         blob = registry.add_image("app", "1", [layer], compression="").layers[0]
-        command = [sys.executable, "-m", "layerkit", "pull", "-q", f"{registry.host}/app:1"]
-        environment = {**os.environ, "LAYERKIT_ROOT": str(root)}
+        command = common.layerkit_command(root, "pull", "-q", f"{registry.host}/app:1")
         killed = 0
         while killed < kills:
             target = sent(registry, blob) + chance.randrange(1, 2 * size // kills)
-            with subprocess.Popen(command, env=environment) as process:
+            with subprocess.Popen(command) as process:
                 while process.poll() is None and sent(registry, blob) < target:
                     time.sleep(0.001)
                 if process.poll() is not None:
                     break
                 process.send_signal(signal.SIGKILL)
             killed += 1
-        subprocess.run(command, env=environment, check=True)
+        subprocess.run(command, check=True)
         fetched = sent(registry, blob)
     leftovers = os.listdir(root / "ingest")
     over = fetched - blob.size
     return {
-        "machine": f"{os.cpu_count()} cores, Linux {platform.release()}",
-        "python": platform.python_version(),
+        "machine": common.machine(),
         "seed": seed,
         "kills": killed,
         "size_mib": round(blob.size / MIB, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import hypothesis
 import pytest
-from support import cases
+from support import cases, engines
 from support.leaks import left_behind
 
 if TYPE_CHECKING:
@@ -124,3 +125,22 @@ def cli(environment, capfd) -> Callable[..., Outcome]:
 def layerkit_command(environment) -> list[str]:
     """The installed program, to be started as a process of its own."""
     return [str(Path(sys.executable).with_name("layerkit"))]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("podman", marks=pytest.mark.debian(*engines.PODMAN_PROGRAMS)),
+        pytest.param("docker", marks=pytest.mark.debian(*engines.DOCKER_PROGRAMS)),
+    ]
+)
+def engine(request, environment, tmp_path) -> Iterator[engines.Engine]:
+    """podman, then docker with a daemon of its own; for tests that are marked as for root."""
+    if request.param == "podman":
+        yield engines.podman(tmp_path / "podman")
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            docker = stack.enter_context(engines.docker())
+        except engines.CannotStartError as error:
+            pytest.skip(str(error))
+        yield docker

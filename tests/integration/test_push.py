@@ -88,6 +88,18 @@ def test_skopeo_pulls_what_was_pushed(push, image, cli, tmp_path, relative):
     assert found >= {each.blob.hex for each in image.layers} | {image.config.hex}
 
 
+@pytest.mark.root
+def test_podman_and_docker_pull_what_was_pushed(push, image, engine, tmp_path):
+    """P01: the image has the same id there, and goes by the same digest."""
+    with debian_registry(tmp_path / "registry") as registry:
+        name = f"{registry.host}/team/app:1"
+        outcome = push(name)
+        found = engine.pull(name)
+
+    assert outcome.code == 0, outcome.err
+    assert found == (image.config.hex, image.manifest.hex)
+
+
 def test_layers_are_mounted_from_a_neighbour(push, image, tmp_path):
     """P05: what another repository of the registry has is taken over there."""
     with debian_registry(tmp_path / "registry") as registry:

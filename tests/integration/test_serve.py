@@ -67,6 +67,17 @@ def test_buildah_pulls_the_same_image(source, served, tmp_path):
     assert found.decode().strip() == source.config.digest.hex
 
 
+@pytest.mark.root
+def test_podman_and_docker_pull_the_same_image(source, served, engine):
+    """Its image id is the digest of the config, and it goes by the digest of the same manifest."""
+    if source.layers[0].media_type.endswith("zstd") and not engine.knows_zstd:
+        pytest.skip("this docker knows no zstd")
+
+    found = engine.pull(f"{served}:1")
+
+    assert found == (source.config.digest.hex, source.descriptor.digest.hex)
+
+
 def test_layerkit_pulls_the_same_digests(source, served, cli, tmp_path):
     """A second state directory has the same manifest, config and blobs afterwards."""
     second = tmp_path / "second"

@@ -35,6 +35,11 @@ _READ_ONLY = """\
       enabled: true
 """
 _RELATIVE = "  relativeurls: true\n"
+_TLS = """\
+  tls:
+    certificate: {0}
+    key: {1}
+"""
 _CONFIG_USERS = """\
 auth:
   htpasswd:
@@ -57,6 +62,7 @@ class DebianRegistry:
         `layout` may end in `:REFERENCE`; `credentials` are `user:password`.
         """
         command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
+        command += ["--preserve-digests"]
         if credentials:
             command += ["--dest-creds", credentials]
         target = f"{self.host}/{name}"
@@ -73,18 +79,20 @@ def debian_registry(
     auth: str = "",
     read_only: bool = False,
     relative: bool = False,
+    tls: tuple[Path, Path] | None = None,
 ) -> Iterator[DebianRegistry]:
     """A registry with its files in `folder`, ended on leaving; `users` are names and passwords.
 
     Without `users` everybody may pull and push, if `auth`, a part of its configuration, says
-    nothing else; with `read_only` only pull. `relative` makes its Locations so.
+    nothing else; with `read_only` only pull. `relative` makes its Locations so. `tls` are the files
+    of a certificate and its key. What is in `folder` from an earlier time is served again.
     """
     storage, config, log = folder / "storage", folder / "config.yml", folder / "log"
     folder.mkdir(parents=True, exist_ok=True)
     text = _CONFIG.format(
         storage=storage,
         more_storage=_READ_ONLY if read_only else "",
-        more_http=_RELATIVE if relative else "",
+        more_http=(_RELATIVE if relative else "") + (_TLS.format(*tls) if tls else ""),
     )
     config.write_text(text + _configuration_of(users or {}, folder) + auth)
     with (
