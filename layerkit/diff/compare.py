@@ -6,43 +6,68 @@ size. Beyond them: a symlink's target, xattrs, and bytes that differ under equal
 directory with a change below shows as changed itself, the root never; a deleted directory is one
 line, and so is one that became something else; an added one is as many as it holds. A directory's
 own time does not count.
+
+Files that were one under two names and are two now, or the other way round, differ in `links`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from layerkit.tree import Change, Kind, Node, Tree, inside, join, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from layerkit.tree import Entry
 
 SameContent: TypeAlias = Callable[[bytes, Node, Node], bool]
 """Whether two files of equal size, seen at this path, hold the same bytes."""
 
+REASONS = (
+    "type", "content", "mode", "owner", "device", "target", "xattr", "time", "links", "below",
+)  # fmt: skip
+"""What `Change.why` may hold, in its order; a directory that only holds changes has `below`."""
+
 _SECOND = 10**9
 HOST_POLICY = "security.selinux"
 """An xattr that the host sets, not whoever made the tree."""
 
 
-def compare(old: Tree, new: Tree, same_content: SameContent) -> list[Change]:
-    """The changes from `old` to `new`, sorted by path."""
+def compare(
+    old: Tree,
+    new: Tree,
+    same_content: SameContent,
+    *,
+    every_reason: bool = True,
+    splits: bool = False,
+) -> list[Change]:
+    """The changes from `old` to `new`, sorted by path.
+
+    Without `every_reason`, `why` has just one, and less content is compared. `splits` tells, too,
+    where only the other name of a file was replaced: not of what overlayfs wrote, which gives a
+    name that is written to a file of its own.
+    """
     found: dict[bytes, Change] = {}
     folders: list[tuple[bytes, Node, Node]] = []
+    files: dict[bytes, tuple[Node, Node]] = {}
     stack = [(b"", old, new)]
     while stack:
         path, before, after = stack.pop()
-        for change in _names(path, before, after, same_content):
-            found[change.path] = change
-        for name in inside(before).keys() & inside(after).keys():
-            below, here = inside(before)[name], inside(after)[name]
-            # Of a directory that became something else, that alone is told.
-            if below is not here and here.children is not None:
-                folders.append((join(path, name), below, here))
+        for here, below, node in _names(path, before, after):
+            why = _why(here, below, node, same_content, every=every_reason)
+            if below is None or node is None or why:
+                found[here] = Change(here, below, node, why)
+            if below is not None and node is not None and node.children is not None:
+                # Of a directory that became something else, that alone is told.
+                folders.append((here, below, node))
                 stack.append(folders[-1])
+            if below is not None and node is not None and _are_files(below, node):
+                files[here] = below, node
+    if files:
+        _add_regrouped(found, _files(old, new) if splits else files, splits=splits)
     changed = {parent for path in found for parent in _parents(path)}
     for path, before, after in folders:
         if path in changed and path not in found:
@@ -50,39 +75,48 @@ def compare(old: Tree, new: Tree, same_content: SameContent) -> list[Change]:
     return [found[path] for path in sorted(found)]
 
 
-def _names(path: bytes, before: Node, after: Node, same_content: SameContent) -> Iterator[Change]:
-    """The changes among the names of one directory, with everything inside of new ones."""
+def _names(
+    path: bytes, before: Node, after: Node
+) -> Iterator[tuple[bytes, Node | None, Node | None]]:
+    """The names of one directory that both sides do not share, with all that is in new ones."""
     old, new = inside(before), inside(after)
     for name in old.keys() - new.keys():
-        yield Change(join(path, name), old[name], None)
+        yield join(path, name), old[name], None
     for name, node in new.items():
         here = join(path, name)
         below = old.get(name)
+        if below is not node:
+            yield here, below, node
         if below is None:
-            yield Change(here, None, node)
-            yield from (Change(inner, None, child) for inner, child in walk(node, here))
-        elif below is not node:
-            why = reasons(here, below, node, same_content)
-            if why:
-                yield Change(here, below, node, why)
+            yield from ((inner, None, child) for inner, child in walk(node, here))
 
 
-def reasons(path: bytes, old: Node, new: Node, same_content: SameContent) -> tuple[str, ...]:
-    """What differs between two nodes: `type`, or some of the others; nothing when they are alike."""
+def _why(
+    path: bytes, old: Node | None, new: Node | None, same_content: SameContent, *, every: bool
+) -> tuple[str, ...]:
+    if old is None or new is None:
+        return ()
+    found = reasons(path, old, new, same_content)
+    return tuple(sorted(found if every else itertools.islice(found, 1), key=REASONS.index))
+
+
+def reasons(path: bytes, old: Node, new: Node, same_content: SameContent) -> Iterator[str]:
+    """What differs between two nodes: `type`, or some of the others; what takes reading comes last."""
     before, after = old.entry, new.entry
     if before.kind is not after.kind:
-        return ("type",)
+        yield "type"
+        return
     checks = {
         "mode": before.mode != after.mode and before.kind is not Kind.SYMLINK,
         "owner": (before.uid, before.gid) != (after.uid, after.gid),
         "device": before.device != after.device,
         "target": before.kind is Kind.SYMLINK and before.link != after.link,
-        "xattr": _xattrs(before) != _xattrs(after),
+        "xattr": shown_xattrs(before) != shown_xattrs(after),
         "time": before.kind is not Kind.DIRECTORY and not same_time(before.mtime, after.mtime),
-        "content": before.kind is Kind.FILE
-        and (before.size != after.size or not same_content(path, old, new)),
     }
-    return tuple(name for name, differs in checks.items() if differs)
+    yield from (name for name, differs in checks.items() if differs)
+    if before.kind is Kind.FILE and (before.size != after.size or not same_content(path, old, new)):
+        yield "content"
 
 
 def same_time(one: int, other: int) -> bool:
@@ -92,8 +126,43 @@ def same_time(one: int, other: int) -> bool:
     return one // _SECOND == other // _SECOND and not (one % _SECOND and other % _SECOND)
 
 
-def _xattrs(entry: Entry) -> dict[str, bytes]:
+def shown_xattrs(entry: Entry) -> dict[str, bytes]:
+    """The xattrs that count."""
     return {name: value for name, value in entry.xattrs.items() if name != HOST_POLICY}
+
+
+def _are_files(old: Node, new: Node) -> bool:
+    return old.kind is new.kind is Kind.FILE
+
+
+def _files(old: Tree, new: Tree) -> dict[bytes, tuple[Node, Node]]:
+    """All files that both trees have, by path, also those that they share."""
+    found = {}
+    stack = [(b"", old, new)]
+    while stack:
+        path, before, after = stack.pop()
+        for name in inside(before).keys() & inside(after).keys():
+            pair = inside(before)[name], inside(after)[name]
+            if _are_files(*pair):
+                found[join(path, name)] = pair
+            else:
+                stack.append((join(path, name), *pair))
+    return found
+
+
+def _add_regrouped(
+    found: dict[bytes, Change], files: Mapping[bytes, tuple[Node, Node]], *, splits: bool
+) -> None:
+    """Add `links` where a file is one with another name than before, its first one in each tree."""
+    first_old: dict[int, bytes] = {}
+    first_new: dict[int, bytes] = {}
+    for path in sorted(files):
+        old, new = files[path]
+        was = first_old.setdefault(id(old), path)
+        first = first_new.setdefault(id(new), path)
+        if was != first and (splits or first != path):
+            why = found[path].why if path in found else ()
+            found[path] = Change(path, old, new, (*why, "links"))
 
 
 def _parents(path: bytes) -> Iterator[bytes]:

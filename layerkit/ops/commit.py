@@ -104,7 +104,7 @@ def _layer(inside: LocalContainer, options: CommitOptions, observe: Observer) ->
 def _changes(inside: LocalContainer) -> list[Change]:
     """What `diff` tells, and the root, which it never does."""
     base, after = inside.base(), inside.tree()
-    why = reasons(b"", base, after, inside.same_content)
+    why = tuple(reasons(b"", base, after, inside.same_content))
     root = [Change(b"", base, after, why)] if why else []
     return root + compare(base, after, inside.same_content)
 

@@ -213,7 +213,7 @@ class LocalContainer:
 
     @functools.cached_property
     def _base(self) -> Tree:
-        return views.base_tree(self._home.store, self._record)
+        return views.shown_tree(self._home, self._record)
 
     def tree(self) -> Tree:
         """The tree that the container shows."""

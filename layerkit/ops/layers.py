@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from layerkit import digest as digests
 from layerkit.errors import ArchiveError, IntegrityError
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from layerkit.tree import Tree
 
 _CHUNK = 1 << 20
+
+Known: TypeAlias = "dict[tuple[DiffID, ...], Tree]"
+"""Trees by the layers they are made of, lowest first."""
 
 
 def unpack(
@@ -111,14 +114,23 @@ def content_size(index: Toc) -> int:
     return sum(entry.size for entry in index.entries if entry.kind is Kind.FILE)
 
 
-def stack(store: Store, diff_ids: Iterable[DiffID]) -> list[Tree]:
-    """The tree after each layer, lowest first."""
+def stack(store: Store, diff_ids: Iterable[DiffID], known: Known | None = None) -> list[Tree]:
+    """The tree after each layer, lowest first.
+
+    What images have in common at the bottom is merged once, and so shared, where they share
+    `known`.
+    """
+    known = {} if known is None else known
     trees: list[Tree] = []
+    chain: tuple[DiffID, ...] = ()
     for number, diff_id in enumerate(diff_ids):
-        below = trees[-1] if trees else empty()
-        entries = load_toc(store, diff_id).entries
-        implied = store.limits.implied_folders
-        trees.append(merge.apply(below, entries, number, implied=implied))
+        chain = (*chain, diff_id)
+        if chain not in known:
+            below = trees[-1] if trees else empty()
+            entries = load_toc(store, diff_id).entries
+            implied = store.limits.implied_folders
+            known[chain] = merge.apply(below, entries, number, implied=implied)
+        trees.append(known[chain])
     return trees
 
 

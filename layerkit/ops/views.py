@@ -15,6 +15,7 @@ from layerkit.events import ignore
 from layerkit.layer import merge
 from layerkit.ops import layers
 from layerkit.snapshot.driver import Stack
+from layerkit.snapshot.erofs.driver import ErofsDriver
 from layerkit.store.files import guarded
 from layerkit.tree import Entry, Kind, empty
 
@@ -43,6 +44,10 @@ def of_image(home: Home, image: ImageRecord, driver: Driver, observe: Observer =
 
     `observe` is told what of it the file system does not keep, when it is made.
     """
+    return driver.prepare(_stack(home, image), observe)
+
+
+def _stack(home: Home, image: ImageRecord) -> Stack:
     diff_ids = [layer.diff_id for layer in image.layers]
     tars = tuple(home.store.layers.tar(diff_id) for diff_id in diff_ids)
 
@@ -50,7 +55,7 @@ def of_image(home: Home, image: ImageRecord, driver: Driver, observe: Observer =
         stack = layers.stack(home.store, diff_ids)
         return [*stack, base_tree(home.store, image, stack)]
 
-    return driver.prepare(Stack(tuple(chains(image)), tars, trees), observe)
+    return Stack(tuple(chains(image)), tars, trees)
 
 
 def of_layers(home: Home, image: ImageRecord, driver: Driver, observe: Observer = ignore) -> View:
@@ -85,6 +90,13 @@ def chains(image: ImageRecord) -> list[ChainID]:
     below = digests.chain_ids(layer.diff_id for layer in image.layers)
     text = f"{below[-1] if below else ''} layerkit-init {_INIT_VERSION}"
     return [*below, ChainID(digests.of_bytes(text.encode()))]
+
+
+def shown_tree(home: Home, image: ImageRecord) -> Tree:
+    """As `base_tree`; read from a view where it can be, and then only as far as it is looked at."""
+    index = home.drivers[ErofsDriver.name]
+    assert isinstance(index, ErofsDriver)
+    return index.tree(_stack(home, image), ignore) or base_tree(home.store, image)
 
 
 def base_tree(store: Store, image: ImageRecord, stack: list[Tree] | None = None) -> Tree:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +16,7 @@ from layerkit import linux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 Opener: TypeAlias = Callable[[int, bytes, int], int]
 """`opener(root, path, flags)` gives the descriptor of `path` below the directory `root`.
@@ -26,6 +28,8 @@ path and one with `..` are EXDEV.
 
 _RULES = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
 _MISSING = (errno.ENOSYS, errno.EPERM)
+# What a name says that is no longer that of a file.
+_VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 _FOLDER = os.O_PATH | os.O_DIRECTORY
 _LONGEST = 4095
 """Bytes that the kernel takes in one path (PATH_MAX, with a NUL at its end)."""
@@ -40,6 +44,27 @@ def opener(root: int) -> Opener:
             raise
         return by_steps
     return by_openat2
+
+
+def open_file(folder: Path, path: bytes) -> int | None:
+    """The regular file at `path` below `folder`, to be read; None where there is none any more.
+
+    Whatever somebody puts in its way meanwhile is neither followed nor waited for. Raises `OSError`.
+    """
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # To open a fifo without O_NONBLOCK would wait for a writer.
+        file = opener(root)(root, path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno not in _VANISHED:
+            raise
+        return None
+    finally:
+        os.close(root)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    return None
 
 
 def by_openat2(root: int, path: bytes, flags: int) -> int:

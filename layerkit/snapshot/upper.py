@@ -40,15 +40,27 @@ def read(upper: Path, *, opener: Opener | None = None) -> Iterator[Entry]:
     What vanishes while a container runs is left out. Nothing is followed: `opener` opens what is
     below, without one whichever works here. Raises `StoreError`.
     """
+    with _opened(upper, os.O_NOFOLLOW) as root:
+        yield from _Reader(root, opener or beneath.opener(root), plain=False).entries()
+
+
+def read_plain(folder: Path) -> Iterator[Entry]:
+    """The entries of any directory, the root itself first: as `read`, but no mark has a meaning."""
+    with _opened(folder) as root:
+        yield from _Reader(root, beneath.opener(root), plain=True).entries()
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, flags: int = 0) -> Iterator[int]:
     try:
-        root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | flags)
         try:
-            yield from _Reader(root, opener or beneath.opener(root)).entries()
+            yield root
         finally:
             os.close(root)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
-        raise StoreError(f"cannot read {upper}: {reason}") from error
+        raise StoreError(f"cannot read {folder}: {reason}") from error
 
 
 def read_root(folder: Path) -> Entry:
@@ -71,10 +83,11 @@ def _may_vanish() -> Iterator[None]:
 
 
 class _Reader:
-    def __init__(self, root: int, opener: Opener) -> None:
+    def __init__(self, root: int, opener: Opener, *, plain: bool) -> None:
         self._root = root
         self._open_beneath = opener
-        self._first_names: dict[int, bytes] = {}
+        self._plain = plain
+        self._first_names: dict[tuple[int, int], bytes] = {}
 
     def entries(self) -> Iterator[Entry]:
         xattrs = _xattrs(b"/proc/self/fd/%d/." % self._root)
@@ -100,16 +113,16 @@ class _Reader:
     def _node(self, folder: int, name: bytes, path: bytes) -> Iterator[Entry]:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         kind = _KINDS[stat.S_IFMT(status.st_mode)]
-        if kind is Kind.CHARACTER and status.st_rdev == 0:
+        if kind is Kind.CHARACTER and status.st_rdev == 0 and not self._plain:
             yield Entry(path, Kind.WHITEOUT)
             return
         if kind is not Kind.DIRECTORY and status.st_nlink > 1:
-            first = self._first_names.setdefault(status.st_ino, path)
+            first = self._first_names.setdefault((status.st_dev, status.st_ino), path)
             if first != path:
                 yield _entry(path, Kind.HARDLINK, status, first, {})
                 return
         xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (folder, name))
-        if xattrs.get(_OPAQUE) == b"y":
+        if xattrs.get(_OPAQUE) == b"y" and not self._plain:
             yield Entry(path, Kind.WHITEOUT)
         link = os.readlink(name, dir_fd=folder) if kind is Kind.SYMLINK else b""
         yield _entry(path, kind, status, link, xattrs)

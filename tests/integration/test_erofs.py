@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import random
+from dataclasses import replace
 
 import pytest
+from msgspec import structs
+from support import layer_cases, random_stacks
 from support.bench import Bench
 from support.listing import merged, scan_of
+from support.stacks import CONTENT
 from support.tars import (
     archive,
     block,
@@ -22,8 +27,8 @@ from support.tars import (
 )
 from support.trees import differences, scan
 
-from layerkit import linux, loop, mounting
-from layerkit.errors import StoreError
+from layerkit import digest, linux, loop, mounting
+from layerkit.errors import IntegrityError, StoreError
 from layerkit.snapshot import kernel
 from layerkit.snapshot.erofs import image
 from layerkit.tree import Entry, Extent, Kind, Node, empty
@@ -44,6 +49,49 @@ def check(bench, *tars):
     """The layers are shown as the merge has them."""
     with bench.shown(bench.view(*tars).look()) as place:
         assert differences(scan_of(merged(tars), tars), scan(place)) == []
+
+
+@pytest.mark.parametrize(
+    "case", layer_cases.params([case for case in layer_cases.TREES if case.layers])
+)
+def test_what_is_written_is_read_back(bench, case):
+    """Without the kernel: the reader finds the tree, each file at its place in its tar."""
+    stack = bench.stack(case.layers)
+    tree = stack.trees()[-1]
+
+    read = bench.driver.tree(stack, lambda _event: None)
+
+    assert scan_of(read, case.layers) == scan_of(tree, case.layers)
+
+
+def test_random_stacks_are_read_back(bench):
+    """INV-1: hard links are one node again, attributes are the same."""
+    size = random_stacks.CONTENT_SIZE
+    pieces = (CONTENT[at : at + size] for at in range(0, len(CONTENT), size))
+    blocks = b"".join(piece.ljust(512, b"\0") for piece in pieces)
+    content = bench.root / "tars/content"
+    content.write_bytes(blocks)
+    for number in range(100):
+        layers = [
+            [structs.replace(entry, data=entry.data * 512 // size) for entry in layer]
+            for layer in random_stacks.stack(number)
+        ]
+        named = [digest.of_bytes(b"%d %d" % (number, layer)) for layer in range(len(layers))]
+        stack = bench.stack_of(layers, [content] * len(layers), named)
+        with contextlib.suppress(IntegrityError):
+            tree = stack.trees()[-1]
+            read = bench.driver.tree(stack, lambda _event: None)
+            tars = [blocks] * len(layers)
+            assert scan_of(read, tars) == scan_of(tree, tars), f"stack {number}"
+
+
+def test_of_a_sparse_file_there_is_no_reading(bench):
+    """Its content is in chunks: the indexes of the layers know it better."""
+    tree = empty()
+    tree.children[b"f"] = Node(Entry(b"f", Kind.FILE, size=4096, extents=()), 0)
+    stack = replace(bench.stack([archive()]), trees=lambda: [tree])
+
+    assert bench.driver.tree(stack, lambda _event: None) is None
 
 
 LONG = "n" * 255

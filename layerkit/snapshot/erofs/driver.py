@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from layerkit.errors import StoreError
 from layerkit.mount import ErofsMount
 from layerkit.snapshot import kernel
-from layerkit.snapshot.erofs import image
+from layerkit.snapshot.erofs import image, reader
 from layerkit.snapshot.folders import Folders, guarded, open_all
 from layerkit.snapshot.layered import UPPER, LayeredView
 from layerkit.tree import Entry  # noqa: TC001  msgspec reads the annotation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from layerkit.events import Observer
     from layerkit.snapshot.driver import Stack
     from layerkit.snapshot.skipped import Skipped
+    from layerkit.tree import Tree
 
 _IMAGE = "image.erofs"
 _NOTES = "notes"
@@ -34,10 +36,13 @@ _UUID = 16  # bytes
 
 
 class _Notes(msgspec.Struct, frozen=True, array_like=True):
-    """What is to be known of an image beside it: the layers whose tars are its devices, its root."""
+    """What is to be known of an image beside it: the layers whose tars are its devices, its root,
+    and whether all content is as it stands in these tars.
+    """
 
     layers: tuple[int, ...]
     root: Entry
+    is_plain: bool
 
 
 class ErofsDriver:
@@ -60,6 +65,21 @@ class ErofsDriver:
 
     def prepare(self, stack: Stack, observe: Observer) -> LayeredView:
         """The image of the topmost tree."""
+        folder, notes = self._prepared(stack, observe)
+        devices = tuple(stack.tars[layer] for layer in notes.layers)
+        return LayeredView((ErofsMount(folder / _IMAGE, devices),), lambda: notes.root)
+
+    def tree(self, stack: Stack, observe: Observer) -> Tree | None:
+        """The topmost tree, of which only what is looked at is read; None of one with sparse files.
+
+        That works where EROFS itself does not. Raises as `prepare`.
+        """
+        folder, notes = self._prepared(stack, observe)
+        if not notes.is_plain:
+            return None
+        return reader.tree(folder / _IMAGE, notes.layers, len(stack.chains) - 1)
+
+    def _prepared(self, stack: Stack, observe: Observer) -> tuple[Path, _Notes]:
         name = stack.chains[-1].hex
         folder = self._folders.path(name)
         if not folder.is_dir():
@@ -67,9 +87,13 @@ class ErofsDriver:
             if skipped:
                 observe(skipped.notice("warning", " in the image's view"))
         with guarded("read"):
-            notes = msgspec.msgpack.decode((folder / _NOTES).read_bytes(), type=_Notes)
-        devices = tuple(stack.tars[layer] for layer in notes.layers)
-        return LayeredView((ErofsMount(folder / _IMAGE, devices),), lambda: notes.root)
+            notes = (folder / _NOTES).read_bytes()
+        try:
+            return folder, msgspec.msgpack.decode(notes, type=_Notes)
+        except msgspec.MsgspecError:
+            raise StoreError(
+                f"damaged view {folder}", hint="remove that directory: it is made again"
+            ) from None
 
     def places(self, chain: ChainID) -> tuple[Path, ...]:
         """Where it puts what it makes for the stack of this name."""
@@ -91,7 +115,10 @@ class ErofsDriver:
             with _synced(beside / _IMAGE) as file:
                 written = image.write(file, tree, sizes, tars.__getitem__, uuid)
             with _synced(beside / _NOTES) as file:
-                os.write(file, msgspec.msgpack.encode(_Notes(written.layers, tree.entry)))
+                os.write(
+                    file,
+                    msgspec.msgpack.encode(_Notes(written.layers, tree.entry, written.is_plain)),
+                )
         return written.skipped
 
 

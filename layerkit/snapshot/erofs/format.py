@@ -82,6 +82,11 @@ def device_number(major: int, minor: int) -> int:
     return (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
 
 
+def device_numbers(number: int) -> tuple[int, int]:
+    """The device's numbers of such a one."""
+    return number >> 8 & 0xFFF, number & 0xFF | number >> 12 & 0xFFF00
+
+
 def blocks(size: int) -> int:
     """How many blocks hold so many bytes."""
     return (size + BLOCK - 1) >> BLOCK_BITS

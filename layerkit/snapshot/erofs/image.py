@@ -27,10 +27,13 @@ _LINK_MODE = 0o777
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The layers whose tars are the image's devices, in this order, and what it could not hold."""
+    """The layers whose tars are the image's devices, in this order, what it could not hold, and
+    whether no content had to be copied or cut into chunks.
+    """
 
     layers: tuple[int, ...]
     skipped: Skipped
+    is_plain: bool
 
 
 def write(
@@ -55,7 +58,8 @@ def write(
     _write(file, plain, b"".join(_padded(data) for data in layout.plain_content))
     os.ftruncate(file, layout.blocks * fmt.BLOCK)
     _copy(file, layout, tar_of)
-    return Written(tuple(layout.tars), skipped)
+    is_plain = not layout.chunks and not layout.copied
+    return Written(tuple(layout.tars), skipped, is_plain)
 
 
 def _write(file: int, block: int, data: bytes | bytearray) -> None:

@@ -171,7 +171,7 @@ def test_a_socket_is_added():
         ([file("top", "T", mode=0o600)], "top", ("mode",)),
         ([file("top", "T", uid=1)], "top", ("owner",)),
         ([file("top", "X")], "top", ("content",)),
-        ([file("top", "XX", mtime=7)], "top", ("time", "content")),
+        ([file("top", "XX", mtime=7)], "top", ("content", "time")),
         ([file("top", "T", mtime=7)], "top", ("time",)),
         ([symlink("sl", "x")], "sl", ("target",)),
         ([fifo("top")], "top", ("type",)),

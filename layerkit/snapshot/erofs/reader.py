@@ -1,0 +1,166 @@
+"""The tree of an image that `image.write` has written, read as far as somebody looks at it.
+
+A folder costs something when it is looked into, and an image of any size nothing before: what a
+container changed is compared with the few folders that it changed.
+"""
+
+from __future__ import annotations
+
+import bisect
+import mmap
+import stat
+from typing import TYPE_CHECKING
+
+from layerkit.errors import StoreError
+from layerkit.snapshot.erofs import format as fmt
+from layerkit.tree import NO_XATTRS, Entry, Kind, Node, join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from layerkit.tree import Tree
+
+_KINDS = {mode: kind for kind, mode in fmt.MODES.items()}
+_PREFIXES = {number: name for name, number in fmt.XATTR_PREFIXES.items()}
+_DOTS = (b".", b"..")
+
+
+def tree(path: Path, layers: Sequence[int], owner: int) -> Tree:
+    """The tree of the image at `path`, whose devices are the tars of these layers.
+
+    All of it must lie in tars, none in chunks. Folders and what has no content get `owner` as their
+    layer: the image does not say. Raises `StoreError`, now or when it is looked into.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from None
+    return _Image(data, layers, owner).root()
+
+
+class _Image:
+    def __init__(self, data: mmap.mmap, layers: Sequence[int], owner: int) -> None:
+        fields = fmt.SUPERBLOCK.unpack_from(data, fmt.SUPER_AT)
+        self._data = data
+        self._layers = layers
+        self._owner = owner
+        self._root, self._inodes, self._shared = fields[5], fields[10], fields[11]
+        table = fields[17] * fmt.DEVICE.size
+        self._begins = [
+            fmt.DEVICE.unpack_from(data, table + number * fmt.DEVICE.size)[2]
+            for number in range(fields[16])
+        ]
+        self._nodes: dict[int, Node] = {}
+
+    def root(self) -> Node:
+        return self.node(self._root, b"")
+
+    def node(self, number: int, path: bytes) -> Node:
+        """The inode of this number; each is one node, whatever its names."""
+        found = self._nodes.get(number)
+        if found is None:
+            found = self._nodes[number] = self._read(number, path)
+        return found
+
+    def _read(self, number: int, path: bytes) -> Node:
+        at = self._inodes * fmt.BLOCK + number * fmt.SLOT
+        form, units, mode, _, size, place, _, uid, gid, seconds, nanos, _ = fmt.INODE.unpack_from(
+            self._data, at
+        )
+        kind = _KINDS[stat.S_IFMT(mode)]
+        end = at + fmt.INODE.size
+        xattrs, end = self._xattrs(end, units) if units else (NO_XATTRS, end)
+        layer, data = self._owner, 0
+        if kind is Kind.FILE and size:
+            layer, data = self._in_tar(place)
+        begin = end if form == fmt.inode_format(fmt.FLAT_INLINE) else place * fmt.BLOCK
+        entry = Entry(
+            path,
+            kind,
+            mode=stat.S_IMODE(mode),
+            uid=uid,
+            gid=gid,
+            seconds=seconds,
+            nanos=nanos,
+            size=size if kind is Kind.FILE else 0,
+            data=data,
+            link=self._data[begin : begin + size] if kind is Kind.SYMLINK else b"",
+            device=fmt.device_numbers(place) if kind in _DEVICES else (0, 0),
+            xattrs=xattrs,
+        )
+        if kind is Kind.DIRECTORY:
+            return _Folder(entry, layer, self, begin, size)
+        return Node(entry, layer)
+
+    def _in_tar(self, block: int) -> tuple[int, int]:
+        """The layer, and where in its tar."""
+        number = bisect.bisect_right(self._begins, block) - 1
+        return self._layers[number], (block - self._begins[number]) * fmt.BLOCK
+
+    def names(self, begin: int, size: int) -> Iterator[tuple[bytes, int]]:
+        """The names in a folder's content with their inodes, but for itself and its parent."""
+        for start in range(begin, begin + size, fmt.BLOCK):
+            block = self._data[start : min(start + fmt.BLOCK, begin + size)]
+            count = fmt.DIRENT.unpack_from(block)[1] // fmt.DIRENT.size
+            records = [fmt.DIRENT.unpack_from(block, at * fmt.DIRENT.size) for at in range(count)]
+            ends = [record[1] for record in records[1:]]
+            for (number, at, _), end in zip(records, (*ends, len(block)), strict=True):
+                name = block[at:end].rstrip(b"\0")
+                if name not in _DOTS:
+                    yield name, number
+
+    def _xattrs(self, at: int, units: int) -> tuple[Mapping[str, bytes], int]:
+        """What stands behind an inode, and where that ends."""
+        end = at + fmt.XATTR_HEADER.size + (units - 1) * fmt.XATTR_UNIT
+        shared = fmt.XATTR_HEADER.unpack_from(self._data, at)[1]
+        at += fmt.XATTR_HEADER.size
+        found: dict[str, bytes] = {}
+        for _ in range(shared):
+            place = int.from_bytes(self._data[at : at + 4], "little") * fmt.XATTR_UNIT
+            self._xattr(self._shared * fmt.BLOCK + place, found)
+            at += 4
+        while at < end:
+            at = self._xattr(at, found)
+        return found, end
+
+    def _xattr(self, at: int, found: dict[str, bytes]) -> int:
+        """Take one in; where the next one begins."""
+        length: int
+        size: int
+        length, prefix, size = fmt.XATTR.unpack_from(self._data, at)
+        name = at + fmt.XATTR.size
+        value = name + length
+        text = self._data[name:value].decode("utf-8", "surrogateescape")
+        found[_PREFIXES[prefix] + text] = self._data[value : value + size]
+        used = fmt.XATTR.size + length + size
+        return at + used + -used % fmt.XATTR_UNIT
+
+
+_DEVICES = (Kind.CHARACTER, Kind.BLOCK)
+
+
+class _Folder(Node):
+    """A folder that is read when somebody looks into it."""
+
+    __slots__ = ("_begin", "_image", "_known", "_size")
+
+    def __init__(self, entry: Entry, layer: int, image: _Image, begin: int, size: int) -> None:
+        self.entry = entry
+        self.layer = layer
+        self._image = image
+        self._begin = begin
+        self._size = size
+        self._known: dict[bytes, Node] | None = None
+
+    @property  # nobody changes a node after it was made
+    def children(self) -> dict[bytes, Node]:  # type: ignore[override]
+        """What is in it."""
+        if self._known is None:
+            path, image = self.entry.path, self._image
+            self._known = {
+                name: image.node(number, join(path, name))
+                for name, number in image.names(self._begin, self._size)
+            }
+        return self._known
