@@ -140,6 +140,19 @@ def walk(tree: Tree, path: bytes = b"") -> Iterator[tuple[bytes, Node]]:
         stack.extend((join(path, name), children[name]) for name in sorted(children, reverse=True))
 
 
+def graft(tree: Tree, path: bytes, node: Node | None) -> Tree:
+    """The tree with another node at `path`, or none there; the folders on the way are in it."""
+    name, _, rest = path.partition(b"/")
+    children = dict(inside(tree))
+    if rest:
+        children[name] = graft(children[name], rest, node)
+    elif node is None:
+        children.pop(name, None)
+    else:
+        children[name] = node
+    return Node(tree.entry, tree.layer, children)
+
+
 def find(tree: Tree, path: bytes) -> Node | None:
     """The node at exactly this path; no symlink is followed."""
     node: Node | None = tree

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from layerkit.errors import ArchiveError
+from layerkit.errors import ArchiveError, NotFoundError
+from layerkit.snapshot import beneath
+from layerkit.store import files
 from layerkit.tree import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from layerkit.layer.archive import ReadAt
     from layerkit.tree import Entry
@@ -56,3 +60,16 @@ def _read(read_at: ReadAt, offset: int, size: int) -> bytes:
     if len(data) < size:
         raise ArchiveError(f"the archive is cut off after {offset + len(data)} bytes")
     return data
+
+
+def of_file(folder: Path, path: bytes, name: str) -> Iterator[bytes]:
+    """The bytes of a file below a directory; raises `NotFoundError` where it went away."""
+    with files.guarded("read"):
+        file = beneath.open_file(folder, path)
+        if file is None:
+            raise NotFoundError(f"{name} has no file /{os.fsdecode(path)} any more")
+        try:
+            while chunk := os.read(file, CHUNK):
+                yield chunk
+        finally:
+            os.close(file)

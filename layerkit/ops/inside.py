@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
-import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from layerkit import oci
-from layerkit.errors import NotFoundError
 from layerkit.layer import merge
 from layerkit.ops import content, layers, uppers, views
 from layerkit.ops.images import image_of
 from layerkit.snapshot import beneath, upper
 from layerkit.store import files
-from layerkit.tree import Node, empty, look_up
+from layerkit.tree import Entry, empty, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +23,14 @@ if TYPE_CHECKING:
     from layerkit.digest import BlobDigest, DiffID
     from layerkit.layer.archive import ReadAt
     from layerkit.ops.home import Home
+    from layerkit.ops.layers import Known
     from layerkit.store.records import ContainerRecord, ImageRecord
     from layerkit.store.store import Store
-    from layerkit.tree import Entry, Tree
+    from layerkit.tree import Node, Tree
 
-# What a name says that is no longer that of a file.
-_VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
+
+Origin: TypeAlias = "tuple[DiffID, int]"
+"""A layer, and the offset of a file's content in its tar."""
 
 
 class Finding(NamedTuple):
@@ -72,6 +71,18 @@ class Inside(Protocol):
         ...
 
 
+class Comparable(Inside, Protocol):
+    """What can be compared with others; to be closed."""
+
+    def origin(self, node: Node) -> Origin | None:
+        """Where the bytes of a file are, if that says as much as the bytes: a layer, and the place."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
 class Layered(Inside, Protocol):
     """An image, layer by layer; numbers count from 0, lowest first."""
 
@@ -93,13 +104,25 @@ class Layered(Inside, Protocol):
 
 
 class LocalImage:
-    """An image in the store; raises `StoreError` where that cannot be read."""
+    """An image in the store, or its first `count` layers; raises `StoreError`.
 
-    def __init__(self, store: Store, image: ImageRecord, name: str) -> None:
+    Several that are compared share trees through `known`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        image: ImageRecord,
+        name: str,
+        *,
+        count: int | None = None,
+        known: Known | None = None,
+    ) -> None:
         self.name = name
         self._store = store
         self._image = image
-        self._diff_ids = [layer.diff_id for layer in image.layers]
+        self._known = known
+        self._diff_ids = [layer.diff_id for layer in image.layers][:count]
         self._open = contextlib.ExitStack()
 
     def close(self) -> None:
@@ -113,7 +136,7 @@ class LocalImage:
         assert isinstance(manifest, oci.Manifest)
         return [
             LayerInfo(layer.digest, diff_id, layer.size)
-            for layer, diff_id in zip(manifest.layers, self._diff_ids, strict=True)
+            for layer, diff_id in zip(manifest.layers, self._diff_ids, strict=False)
         ]
 
     def entries(self, number: int) -> list[Entry]:
@@ -126,7 +149,7 @@ class LocalImage:
 
     @functools.cached_property
     def _stack(self) -> list[Tree]:
-        return layers.stack(self._store, self._diff_ids)
+        return layers.stack(self._store, self._diff_ids, self._known)
 
     def tree(self) -> Tree:
         """The tree that the image shows."""
@@ -134,11 +157,11 @@ class LocalImage:
 
     def find(self, path: bytes, *, follow: bool = True) -> Finding | None:
         """What is at a path."""
-        return _find(self.tree(), path, follow=follow)
+        return find_in(self.tree(), path, follow=follow)
 
     def whole(self, path: bytes, *, follow: bool = True) -> Node | None:
         """What is at a path."""
-        return _node(self.find(path, follow=follow))
+        return node_of(self.find(path, follow=follow))
 
     def content(self, finding: Finding) -> Iterator[bytes]:
         """The bytes of a file."""
@@ -155,6 +178,12 @@ class LocalImage:
             strict=True,
         )
         return one.extents == other.extents and all(mine == its for mine, its in pieces)
+
+    def origin(self, node: Node) -> Origin | None:
+        """Where the bytes of a file are."""
+        if node.layer < len(self._diff_ids):
+            return self._diff_ids[node.layer], node.entry.data
+        return None
 
     def holds(self, file: int, node: Node) -> bool:
         """Whether an open file has just the bytes of this one in one of the layers, zeros in its holes."""
@@ -228,17 +257,17 @@ class LocalContainer:
 
     def find(self, path: bytes, *, follow: bool = True) -> Finding | None:
         """What is at a path."""
-        return _find(self._tree, path, follow=follow)
+        return find_in(self._tree, path, follow=follow)
 
     def whole(self, path: bytes, *, follow: bool = True) -> Node | None:
         """What is at a path."""
-        return _node(self.find(path, follow=follow))
+        return node_of(self.find(path, follow=follow))
 
     def content(self, finding: Finding) -> Iterator[bytes]:
         """The bytes of a file."""
         number = finding.node.layer - self._first_upper
         if number >= 0:
-            return self._from_upper(self._uppers[number], finding.path)
+            return content.of_file(self._uppers[number], finding.path, self.name)
         if not finding.node.entry.size:  # so are all files of layerkit's own layer
             return iter(())
         return self._image.content(finding)
@@ -251,48 +280,31 @@ class LocalContainer:
         if not old.entry.size:
             return True
         try:
-            file = self._open_upper(self._uppers[number], path)
-        except (OSError, NotFoundError):
+            file = beneath.open_file(self._uppers[number], path)
+        except OSError:
+            return False
+        if file is None:
             return False
         try:
             return self._image.holds(file, old)
         finally:
             os.close(file)
 
-    def _from_upper(self, folder: Path, path: bytes) -> Iterator[bytes]:
-        with files.guarded("read container"):
-            file = self._open_upper(folder, path)
-            try:
-                while chunk := os.read(file, content.CHUNK):
-                    yield chunk
-            finally:
-                os.close(file)
+    def origin(self, node: Node) -> Origin | None:
+        """Where the bytes of a file are, if in a layer."""
+        return self._image.origin(node)
 
-    def _open_upper(self, folder: Path, path: bytes) -> int:
-        """A regular file below an upper, whatever a container puts in the way meanwhile."""
-        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            # To open a fifo without O_NONBLOCK would wait for a writer.
-            file = beneath.opener(root)(root, path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno not in _VANISHED:
-                raise
-            raise self._gone(path) from None
-        finally:
-            os.close(root)
-        if stat.S_ISREG(os.fstat(file).st_mode):
-            return file
-        os.close(file)
-        raise self._gone(path)
-
-    def _gone(self, path: bytes) -> NotFoundError:
-        return NotFoundError(f"{self.name} has no file /{os.fsdecode(path)} any more")
+    def plain(self) -> Tree:
+        """The tree without what layerkit itself put there, as far as nobody used it."""
+        return views.without_own(self._tree, self._image.tree())
 
 
-def _find(tree: Tree, path: bytes, *, follow: bool) -> Finding | None:
+def find_in(tree: Tree, path: bytes, *, follow: bool) -> Finding | None:
+    """What is at a path of a tree."""
     found = look_up(tree, path, follow=follow)
     return None if found is None else Finding(*found)
 
 
-def _node(found: Finding | None) -> Node | None:
+def node_of(found: Finding | None) -> Node | None:
+    """The node that was found."""
     return None if found is None else found.node

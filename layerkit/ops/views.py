@@ -17,7 +17,7 @@ from layerkit.ops import layers
 from layerkit.snapshot.driver import Stack
 from layerkit.snapshot.erofs.driver import ErofsDriver
 from layerkit.store.files import guarded
-from layerkit.tree import Entry, Kind, empty
+from layerkit.tree import Entry, Kind, Node, empty, find, graft, inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,3 +104,30 @@ def base_tree(store: Store, image: ImageRecord, stack: list[Tree] | None = None)
     if stack is None:
         stack = layers.stack(store, [layer.diff_id for layer in image.layers])
     return merge.apply(stack[-1] if stack else empty(), _INIT, len(image.layers))
+
+
+def without_own(tree: Tree, image: Tree) -> Tree:
+    """A container's tree with what the image has in the places of layerkit's own files and folders.
+
+    What a container made of them stays.
+    """
+    for own in _INIT:
+        node, original = find(tree, own.path), find(image, own.path)
+        if node is None or not _is_own(node.entry, own):
+            continue
+        if node.children is not None and original is not None:
+            original = Node(original.entry, original.layer, node.children)
+        if original is not None or not inside(node):
+            tree = graft(tree, own.path, original)
+    etc = find(tree, b"etc")
+    if etc is not None and not inside(etc) and find(image, b"etc") is None:
+        tree = graft(tree, b"etc", None)
+    return tree
+
+
+def _is_own(entry: Entry, own: Entry) -> bool:
+    same = (own.kind, own.mode, own.uid, own.gid, own.seconds, own.nanos, own.size)
+    return same == (
+        *(entry.kind, entry.mode, entry.uid, entry.gid),
+        *(entry.seconds, entry.nanos, entry.size),
+    )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from layerkit.errors import StoreError
 from layerkit.mount import ErofsMount
 from layerkit.snapshot import kernel
 from layerkit.snapshot.erofs import image, reader
@@ -80,20 +79,16 @@ class ErofsDriver:
         return reader.tree(folder / _IMAGE, notes.layers, len(stack.chains) - 1)
 
     def _prepared(self, stack: Stack, observe: Observer) -> tuple[Path, _Notes]:
+        """The image's directory, made now where it is missing or damaged, and the notes in it."""
         name = stack.chains[-1].hex
         folder = self._folders.path(name)
-        if not folder.is_dir():
-            skipped = self._make(name, stack)
+        notes = _read(folder)
+        if notes is None:
+            self._folders.remove(name)
+            notes, skipped = self._make(name, stack)
             if skipped:
                 observe(skipped.notice("warning", " in the image's view"))
-        with guarded("read"):
-            notes = (folder / _NOTES).read_bytes()
-        try:
-            return folder, msgspec.msgpack.decode(notes, type=_Notes)
-        except msgspec.MsgspecError:
-            raise StoreError(
-                f"damaged view {folder}", hint="remove that directory: it is made again"
-            ) from None
+        return folder, notes
 
     def places(self, chain: ChainID) -> tuple[Path, ...]:
         """Where it puts what it makes for the stack of this name."""
@@ -107,19 +102,26 @@ class ErofsDriver:
         """Remove the image if it is here; raises `StoreError`."""
         self._folders.remove(chain.hex)
 
-    def _make(self, name: str, stack: Stack) -> Skipped:
+    def _make(self, name: str, stack: Stack) -> tuple[_Notes, Skipped]:
         tree = stack.trees()[-1]
         uuid = bytes.fromhex(name)[:_UUID]
         with self._folders.making(name) as beside, open_all(stack.tars) as tars:
             sizes = [os.fstat(tar).st_size for tar in tars]
             with _synced(beside / _IMAGE) as file:
                 written = image.write(file, tree, sizes, tars.__getitem__, uuid)
+            notes = _Notes(written.layers, tree.entry, written.is_plain)
             with _synced(beside / _NOTES) as file:
-                os.write(
-                    file,
-                    msgspec.msgpack.encode(_Notes(written.layers, tree.entry, written.is_plain)),
-                )
-        return written.skipped
+                os.write(file, msgspec.msgpack.encode(notes))
+        return notes, written.skipped
+
+
+def _read(folder: Path) -> _Notes | None:
+    """The notes in a directory; None where there are none that make sense."""
+    with guarded("read"):
+        try:
+            return msgspec.msgpack.decode((folder / _NOTES).read_bytes(), type=_Notes)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
 
 
 @contextlib.contextmanager
