@@ -46,7 +46,7 @@ COMMANDS = {
     "run": "Create and run a new container from an image",
     "mount": "Mount the root of containers and images, and print where",
     "umount": "Unmount containers and images that were mounted",
-    "diff": "Show what a container changed in its file system, or how OLD and NEW differ",
+    "diff": "Show what a container changed, or how OLD and NEW differ",
     "commit": "Make an image of what a container changed",
     "snapshot": "Keep states of containers, and go back to them",
     "version": "Show the versions of layerkit and of what it runs on",

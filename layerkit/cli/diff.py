@@ -47,7 +47,7 @@ def command(
     exit_code: bool,
     **wanted: bool,
 ) -> int:
-    """Show what a container changed in its file system, or how OLD and NEW differ.
+    """Show what a container changed, or how OLD and NEW differ.
 
     A line each: A added, C changed, D deleted, and the path. What layerkit itself puts into every
     container is not shown.

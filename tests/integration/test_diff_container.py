@@ -179,7 +179,7 @@ ROWS = {
         do(make("d/gone"), write_to("d/gone/g", "")),
         ["C /d", "A /d/gone", "A /d/gone/g"],
     ),
-    "DF-08-file-to-folder": (
+    "file-to-folder": (
         do(remove("top"), make("top"), write_to("top/x", "")),
         ["C /top", "A /top/x"],
     ),

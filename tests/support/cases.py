@@ -37,6 +37,9 @@ LAYERS = (
     "CZ-14", "CZ-15", "CZ-16", "CZ-17", "CZ-18", "CZ-19", "CZ-20", "CZ-21", "CZ-22",
     "DG-01", "DG-02", "DG-03", "DG-05", "DG-06", "DG-08", "DG-09", "DG-10", "DG-11", "DG-15",
     "DG-17", "DG-19", "DG-20", "DG-21", "DG-22", "DG-25", "DG-26", "DG-27", "DG-28",
+    "DF-01", "DF-03", "DF-05", "DF-06", "DF-10", "DF-12", "DF-13", "DF-14", "DF-16", "DF-17",
+    "DF-18", "DF-19", "DF-20", "DF-22", "DF-23", "DF-24", "DF-25", "DF-26", "DF-30", "DF-31",
+    "DF-35", "DF-36", "DF-37", "DF-39", "DF-40", "DF-42",
     "EX-03", "EX-04", "EX-05", "EX-06", "EX-07", "EX-09", "EX-10", "EX-12", "EX-13", "EX-15",
     "EX-20", "EX-21", "EX-22", "EX-23", "EX-25", "EX-26", "EX-27", "EX-28",
     "SN-01", "SN-02", "SN-06", "SN-11", "SN-13", "SN-14", "SN-15", "SN-17", "SN-19", "SN-20",
@@ -67,7 +70,7 @@ REGISTRIES = (
 
 KNOWN = (*LAYERS, *REGISTRIES)
 
-_LAYER = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|EX|SN|SE|PY)-[0-9]{2}"
+_LAYER = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|DF|EX|SN|SE|PY)-[0-9]{2}"
 _REGISTRY = r"[RCAMDKTLPXS][0-9]{2}"
 _NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_LAYER}|{_REGISTRY})(?![A-Za-z0-9])")
 _BEGINNING = re.compile(r"(?:[A-Z]+-?[0-9]+, )*(?:[A-Z]+-?[0-9]+): ")

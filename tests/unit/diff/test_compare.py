@@ -76,11 +76,11 @@ ROWS = {
         ],
         [],
     ),
-    "DF-08-file-to-folder": (
+    "file-to-folder": (
         [whiteout("top"), directory("top/"), file("top/x")],
         ["C /top", "A /top/x"],
     ),
-    "DF-08-folder-to-file": ([file("d", "x")], ["C /d"]),
+    "folder-to-file": ([file("d", "x")], ["C /d"]),
     "folder-to-symlink": ([symlink("d", "top")], ["C /d"]),
     "symlink-to-folder": (
         [whiteout("sl"), directory("sl/"), directory("sl/n/"), file("sl/n/x")],
