@@ -109,6 +109,11 @@ def test_an_example_prints_what_the_page_says(example, hosts, environment, tmp_p
     assert done.returncode == 0
 
 
+def test_every_example_has_an_output():
+    """No example of the page is left out because nothing is said of what it prints."""
+    assert len(EXAMPLES) == PAGE.read_text().count("```python") > 0
+
+
 def test_every_exported_name_is_on_the_page():
     """What users may rely on is told to them."""
     text = PAGE.read_text()
