@@ -145,7 +145,7 @@ class LazyGroup(click.Group):
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: object) -> None:
     if not wanted or ctx.resilient_parsing:
         return
-    from layerkit.ops.version import commit  # noqa: PLC0415  reading package metadata is slow
+    from layerkit.ops.build import commit  # noqa: PLC0415  reading package metadata is slow
 
     output.line(f"{NAME} version {__version__}, build {commit()}")
     ctx.exit()

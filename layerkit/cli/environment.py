@@ -67,10 +67,9 @@ def configuration() -> Configuration:
 
 def host_platform() -> Platform:
     """What this machine runs."""
-    from layerkit import oci, platforms  # noqa: PLC0415  not for --help
+    from layerkit.ops import host  # noqa: PLC0415  not for --help
 
-    uname = os.uname()
-    return platforms.normalize(oci.Platform(uname.sysname, uname.machine))
+    return host.host_platform()
 
 
 def client(

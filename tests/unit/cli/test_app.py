@@ -2,11 +2,10 @@
 
 import importlib
 import re
-import subprocess
-import sys
 
 import pytest
 from support import tars
+from support.modules import loaded_by
 
 import layerkit
 from layerkit.cli import app, environment
@@ -39,6 +38,7 @@ def test_help_lists_the_commands(cli, arguments):
             ["--help"],
             "requests|rich|msgspec.json|layerkit.ops.*|layerkit.cli.(?!app|env|output).*|tomllib",
         ),
+        (["--version"], "requests|rich|sqlite3|layerkit.(store|snapshot|registry|sandbox)"),
         (["version"], "requests|rich|sqlite3"),
         (["images"], "requests|rich|urllib3"),
         (["history", "x"], "requests|rich|urllib3"),
@@ -47,14 +47,17 @@ def test_help_lists_the_commands(cli, arguments):
 )
 def test_a_command_loads_only_what_it_needs(environment, arguments, unwanted):
     """Commands that talk to no registry and draw nothing do not load what does."""
-    script = f"import sys; from layerkit.cli import main; main({arguments!r}); print(*sys.modules)"
+    loaded = loaded_by(f"from layerkit.cli import main; main({arguments!r})")
 
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True
-    )
-
-    loaded = done.stdout.splitlines()[-1].split()
     assert [name for name in loaded if re.fullmatch(unwanted, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "budget"), [(["--version"], 180), (["--help"], 120), (["images"], 230)], ids=str
+)
+def test_a_command_loads_few_modules(environment, arguments, budget):
+    """Starting stays cheap: what a command loads is counted, that of Python itself included."""
+    assert len(loaded_by(f"from layerkit.cli import main; main({arguments!r})")) <= budget
 
 
 @pytest.mark.parametrize("option", ["-v", "--version"])

@@ -2,7 +2,6 @@
 
 import json
 import os
-from importlib import metadata
 
 import pytest
 
@@ -47,30 +46,6 @@ def test_overlay_says_why_it_does_not_work(machine, facts, obstacle):
 def test_nothing_to_read_is_no_crash(tmp_path):
     """Without /proc nothing works, and nothing breaks."""
     assert kernel.obstacle("overlay", tmp_path, tmp_path) == "the kernel has no overlay file system"
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        (None, "unknown"),
-        ("", "unknown"),
-        ("{", "unknown"),
-        ("[]", "unknown"),
-        ('{"url": "file:///x", "dir_info": {"editable": true}}', "unknown"),
-        ('{"vcs_info": {"vcs": "git", "commit_id": "1a2b3c4d5e6f"}}', "1a2b3c4"),
-    ],
-)
-def test_the_build_is_what_pip_noted(monkeypatch, text, wanted):
-    """The commit is known when the package came from a repository, and never guessed."""
-
-    class Distribution:
-        def read_text(self, name):
-            assert name == "direct_url.json"
-            return text
-
-    monkeypatch.setattr(metadata, "distribution", lambda _name: Distribution())
-
-    assert version.commit() == wanted
 
 
 def test_the_facts_are_json():
