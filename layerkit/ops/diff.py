@@ -76,12 +76,20 @@ def diff(home: Home, old: str, new: str | None = None) -> Iterator[Comparison]:
         contextlib.closing(sides.find(home, old, known)) as one,
         contextlib.closing(sides.find(home, new, known)) as other,
     ):
+        yield Comparison(one, other, changes_between(one, other))
 
-        def same(path: bytes, before: Node, after: Node) -> bool:
-            return _same(one, before, other, after, path)
 
-        trees = _tree(one), _tree(other)
-        yield Comparison(one, other, compare(*trees, same, splits=True))
+def changes_between(one: Comparable, other: Comparable) -> list[Change]:
+    """The changes from one side to the other, sorted by path.
+
+    Content is read only of files that are equal in size, but lie in another layer or place. Raises
+    `StoreError`.
+    """
+
+    def same(path: bytes, before: Node, after: Node) -> bool:
+        return _same(one, before, other, after, path)
+
+    return compare(_tree(one), _tree(other), same, splits=True)
 
 
 def diff_container(home: Home, text: str) -> list[Change]:

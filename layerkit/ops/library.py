@@ -7,20 +7,18 @@ images are for the platform of this machine.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerkit import platforms
 from layerkit import reference as references
-from layerkit.diff import compare as trees
 from layerkit.events import ignore
-from layerkit.ops import cat, snapshots
+from layerkit.ops import cat, diff, snapshots
 from layerkit.ops.home import Home
 from layerkit.ops.host import host_platform
 from layerkit.ops.images import find_image
-from layerkit.ops.inside import Finding, LocalImage
+from layerkit.ops.inside import LocalImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +27,12 @@ if TYPE_CHECKING:
     from layerkit.events import Observer
     from layerkit.oci import Platform
     from layerkit.ops.connect import Client
-    from layerkit.ops.inside import Inside, LocalContainer
+    from layerkit.ops.inside import Comparable, Inside, LocalContainer
     from layerkit.ops.load import Loaded
     from layerkit.ops.pull import PullResult
     from layerkit.ops.run import RunOptions
     from layerkit.sandbox.process import ExitStatus, Stdio
-    from layerkit.tree import Change, Node
+    from layerkit.tree import Change
 
 
 def open_home(root: str | os.PathLike[str]) -> Home:
@@ -121,20 +119,12 @@ def read_file(inside: Inside, path: str | bytes) -> Iterator[bytes]:
     return cat.cat(inside, os.fsencode(path))
 
 
-def compare(old: Inside, new: Inside) -> list[Change]:
-    """The changes from one image or container to another, sorted by path."""
+def compare(old: Comparable, new: Comparable) -> list[Change]:
+    """The changes from one image or container to another, sorted by path.
 
-    def same_content(path: bytes, before: Node, after: Node) -> bool:
-        return _hash(old, Finding(path, before)) == _hash(new, Finding(path, after))
-
-    return trees.compare(old.tree(), new.tree(), same_content)
-
-
-def _hash(inside: Inside, finding: Finding) -> bytes:
-    hashed = hashlib.sha256()
-    for piece in inside.content(finding):
-        hashed.update(piece)
-    return hashed.digest()
+    What layerkit itself put into a container does not show. Raises `StoreError`.
+    """
+    return diff.changes_between(old, new)
 
 
 def changes(home: Home, name: str) -> list[Change]:
@@ -142,8 +132,7 @@ def changes(home: Home, name: str) -> list[Change]:
 
     Raises `NotFoundError`, `StoreError`.
     """
-    with open_container(home, name) as inside:
-        return trees.compare(inside.base(), inside.tree(), inside.same_content)
+    return diff.diff_container(home, name)
 
 
 def run(
