@@ -7,6 +7,8 @@ read the body of a redirect whole, and rewrite URLs; all of that is switched off
 from __future__ import annotations
 
 import contextlib
+import select
+import ssl
 import threading
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +24,6 @@ from layerkit.registry.endpoints import TLS, USUAL
 from layerkit.registry.tls import context
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
@@ -73,6 +74,7 @@ class Answer:
         self._response = response
         self._limits = limits
         self._inflater: Inflater | None = None
+        self._late: UnavailableError | None = None
         self.name = name
         self.status: int = response.status_code
 
@@ -122,11 +124,26 @@ class Answer:
         As it was sent, unless `decode` found that it has to be inflated.
         """
         if self._inflater is None:
-            return self._read(self._response.raw.read1, amount)
+            return self._gather(amount)
         try:
             return self._inflater.read(partial(self._read, self._response.raw.read1), amount)
         except ValueError as error:
             raise UnavailableError(f"{self.name} sent {error}") from None
+
+    def _gather(self, amount: int) -> bytes:
+        """What is there, of TLS too: a read gives one record of it, 16 KiB at most."""
+        if self._late is not None:
+            raise self._late
+        raw = self._response.raw
+        parts = [self._read(raw.read1, amount)]
+        left = amount - len(parts[0])
+        try:
+            while left and parts[-1] and _has_more(raw):
+                parts.append(self._read(raw.read1, left))
+                left -= len(parts[-1])
+        except UnavailableError as error:
+            self._late = error  # what came before it is not lost
+        return b"".join(parts)
 
     def _read(self, read: Callable[..., bytes], amount: int) -> bytes:
         try:
@@ -171,6 +188,16 @@ class Answer:
     def close(self) -> None:
         """Give the connection back, or end it if the body was not read to its end."""
         self._response.close()
+
+
+def _has_more(raw: Any) -> bool:
+    """Whether a body that comes by TLS can be read on without waiting."""
+    sock = getattr(raw.connection, "sock", None)
+    if not isinstance(sock, ssl.SSLSocket):
+        return False
+    look = select.poll()
+    look.register(sock, select.POLLIN)
+    return sock.pending() > 0 or bool(look.poll(0))
 
 
 class Transport:
