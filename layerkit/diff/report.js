@@ -70,7 +70,7 @@
     ["D", "deleted", deleted.toLocaleString("en")],
     ["", "bytes added", signed(grown)],
     ["", "bytes removed", signed(-shrunk)],
-    ["", "in all", signed(grown - shrunk)],
+    ["", "difference", signed(grown - shrunk)],
   ];
   find("totals").append(
     ...sums.map(([kind, name, value]) => make("div", { class: kind }, make("dt", {}, name), make("dd", {}, value))),
@@ -191,22 +191,29 @@
   function inner(node, element, box) {
     const boxes = squarify(node.children, box);
     node.children.forEach((child, at) => {
-      child.element = null;
       if (boxes[at].width >= SMALLEST && boxes[at].height >= SMALLEST) element.append(tile(child, boxes[at]));
     });
   }
 
   let tiles = new Map();
   let here = grow();
+  let drawn = "";
 
   function drawMap() {
     const map = find("map");
     const { width, height } = map.getBoundingClientRect();
+    drawn = `${width} ${height}`;
     tiles = new Map();
     map.replaceChildren();
     if (here.bytes) inner(here, map, { x: 0, y: 0, width, height });
     else map.append(draw("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "No bytes of files differ."));
     tiles.keys().next().value?.setAttribute("tabindex", 0);
+  }
+
+  // Only where the size differs: a new drawing has not the focus that the old one had.
+  function fit() {
+    const { width, height } = find("map").getBoundingClientRect();
+    if (drawn !== `${width} ${height}`) drawMap();
   }
 
   function crumbs() {
@@ -249,16 +256,16 @@
   }
 
   function focus(node) {
-    if (!node?.element) return;
+    if (!tiles.has(node?.element)) return;
     for (const element of tiles.keys()) element.setAttribute("tabindex", element === node.element ? 0 : -1);
     node.element.focus();
   }
 
   function neighbour(node, key) {
-    const drawn = (parent) => parent.children.filter((child) => child.element && tiles.has(child.element));
+    const seen = (parent) => parent.children.filter((child) => tiles.has(child.element));
     if (key === "ArrowUp") return node.parent === here ? null : node.parent;
-    if (key === "ArrowDown") return node.row ? null : drawn(node)[0];
-    const around = drawn(node.parent);
+    if (key === "ArrowDown") return node.row ? null : seen(node)[0];
+    const around = seen(node.parent);
     return around[around.indexOf(node) + (key === "ArrowRight" ? 1 : -1)];
   }
 
@@ -388,5 +395,5 @@
   find("more").addEventListener("click", more);
   new IntersectionObserver((seen) => seen.at(-1).isIntersecting && more(), { rootMargin: "600px" }).observe(find("more"));
   zoom(here);
-  addEventListener("resize", drawMap);
+  new ResizeObserver(fit).observe(find("map"));
 })();
