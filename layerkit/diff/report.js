@@ -174,7 +174,7 @@
 
   function tile(node, { x, y, width, height }) {
     const isOpen = !node.row && width > 34 && height > HEAD + 14;
-    const element = draw("g", { class: isOpen ? "folder" : mainKind(node), role: "button", tabindex: -1, "aria-label": described(node) });
+    const element = draw("g", { class: isOpen ? "folder" : mainKind(node), role: "treeitem", tabindex: -1, "aria-label": described(node) });
     element.append(draw("title", {}, described(node)), draw("rect", { x, y, width, height }));
     const letters = Math.floor((width - 8) / LETTER);
     if (letters >= 3 && height >= HEAD) {
@@ -184,7 +184,11 @@
     }
     node.element = element;
     tiles.set(element, node);
-    if (isOpen) inner(node, element, { x: x + 2, y: y + HEAD, width: width - 4, height: height - HEAD - 2 });
+    if (isOpen) {
+      const group = draw("g", { role: "group" });
+      inner(node, group, { x: x + 2, y: y + HEAD, width: width - 4, height: height - HEAD - 2 });
+      element.append(group);
+    }
     return element;
   }
 

@@ -188,9 +188,8 @@ def chromium(home: Path) -> Iterator[Browser]:
     browser = Browser(commands, answers)
     try:
         yield browser
-        browser.call("Browser.close")
     finally:
-        os.close(commands)  # without it the browser ends, too
+        os.close(commands)  # which ends the browser
         os.close(answers)
         process.wait()
 
