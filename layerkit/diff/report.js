@@ -57,8 +57,9 @@
       const side = row.kind === "A" ? 1 : 0;
       return [row.mode[side], row.owner[side]].filter(Boolean).join(" ");
     }
-    const turned = (name) => (row[name][0] === row[name][1] ? name : `${name} ${row[name].map((each) => each ?? "none").join(" → ")}`);
-    return row.why.map((each) => (each === "mode" || each === "owner" ? turned(each) : each)).join(", ");
+    const sides = (name) => row[name].map((each) => each ?? "none").join(" → ");
+    const hasSides = (name) => name === "mode" || name === "owner";
+    return row.why.map((name) => (hasSides(name) ? `${name} ${sides(name)}` : name)).join(", ");
   }
 
   // ---- totals
@@ -72,14 +73,15 @@
     ["", "bytes removed", signed(-shrunk)],
     ["", "difference", signed(grown - shrunk)],
   ];
-  find("totals").append(
-    ...sums.map(([kind, name, value]) => make("div", { class: kind }, make("dt", {}, name), make("dd", {}, value))),
-  );
+  for (const [kind, name, value] of sums) {
+    find("totals").append(make("div", { class: kind }, make("dt", {}, name), make("dd", {}, value)));
+  }
 
   // ---- the tree of what has changed bytes
 
   function folder(name, path, parent) {
-    return { name, path, parent, children: [], folders: new Map(), bytes: 0, count: 0, kinds: { A: 0, C: 0, D: 0 } };
+    const sums = { bytes: 0, count: 0, kinds: { A: 0, C: 0, D: 0 } };
+    return { name, path, parent, children: [], folders: new Map(), ...sums };
   }
 
   function grow() {
@@ -136,46 +138,62 @@
   }
 
   function mainKind(node) {
-    return node.row ? node.row.kind : Object.keys(node.kinds).reduce((one, other) => (node.kinds[other] > node.kinds[one] ? other : one));
+    if (node.row) return node.row.kind;
+    return Object.entries(node.kinds).reduce((one, other) => (other[1] > one[1] ? other : one))[0];
   }
 
   // ---- the treemap (Bruls, Huizing, van Wijk: Squarified Treemaps)
 
+  // The box of each node, largest node first: rows along the shorter side, each as long as its
+  // boxes get squarer by it.
   function squarify(nodes, { x, y, width, height }) {
     const scale = (width * height) / nodes.reduce((sum, node) => sum + node.bytes, 0);
     const boxes = [];
     for (let from = 0; from < nodes.length; ) {
-      const side = Math.min(width, height);
-      const worst = (sum, largest, smallest) => Math.max((side * side * largest) / (sum * sum), (sum * sum) / (side * side * smallest));
-      const largest = nodes[from].bytes * scale;
-      let to = from + 1;
-      let sum = largest;
-      let ratio = worst(sum, largest, largest);
-      for (; to < nodes.length; to += 1) {
-        const next = nodes[to].bytes * scale;
-        const then = worst(sum + next, largest, next);
-        if (then > ratio) break;
-        sum += next;
-        ratio = then;
-      }
-      const depth = side ? sum / side : 0;
+      const isWide = width >= height;
+      const side = isWide ? height : width;
+      const [to, area] = row(nodes, from, scale, side);
+      const depth = side ? area / side : 0;
       let along = 0;
-      for (const node of nodes.slice(from, to)) {
-        const length = depth ? (node.bytes * scale) / depth : 0;
-        boxes.push(width < height ? { x: x + along, y, width: length, height: depth } : { x, y: y + along, width: depth, height: length });
+      for (; from < to; from += 1) {
+        const length = depth ? (nodes[from].bytes * scale) / depth : 0;
+        if (isWide) boxes.push({ x, y: y + along, width: depth, height: length });
+        else boxes.push({ x: x + along, y, width: length, height: depth });
         along += length;
       }
-      if (width < height) [y, height] = [y + depth, height - depth];
-      else [x, width] = [x + depth, width - depth];
-      from = to;
+      if (isWide) [x, width] = [x + depth, Math.max(0, width - depth)];
+      else [y, height] = [y + depth, Math.max(0, height - depth)];
     }
     return boxes;
   }
 
+  // Where the row that begins at `from` ends, and its area.
+  function row(nodes, from, scale, side) {
+    const largest = nodes[from].bytes * scale;
+    const worst = (area, smallest) => {
+      const square = (area / side) ** 2;
+      return Math.max(largest / square, square / smallest);
+    };
+    let area = largest;
+    let to = from + 1;
+    for (let ratio = worst(area, largest); to < nodes.length; to += 1) {
+      const next = nodes[to].bytes * scale;
+      const then = worst(area + next, next);
+      if (then > ratio) break;
+      ratio = then;
+      area += next;
+    }
+    return [to, area];
+  }
+
   function tile(node, { x, y, width, height }) {
     const isOpen = !node.row && width > 34 && height > HEAD + 14;
-    const element = draw("g", { class: isOpen ? "folder" : mainKind(node), role: "treeitem", tabindex: -1, "aria-label": described(node) });
-    element.append(draw("title", {}, described(node)), draw("rect", { x, y, width, height }));
+    const element = draw(
+      "g",
+      { class: isOpen ? "folder" : mainKind(node), role: "treeitem", tabindex: -1, "aria-label": described(node) },
+      draw("title", {}, described(node)),
+      draw("rect", { x, y, width, height }),
+    );
     const letters = Math.floor((width - 8) / LETTER);
     if (letters >= 3 && height >= HEAD) {
       const name = node.row ? node.name : `${node.name}/`;
@@ -195,7 +213,8 @@
   function inner(node, element, box) {
     const boxes = squarify(node.children, box);
     node.children.forEach((child, at) => {
-      if (boxes[at].width >= SMALLEST && boxes[at].height >= SMALLEST) element.append(tile(child, boxes[at]));
+      const { width, height } = boxes[at];
+      if (width >= SMALLEST && height >= SMALLEST) element.append(tile(child, boxes[at]));
     });
   }
 
@@ -261,7 +280,7 @@
 
   function focus(node) {
     if (!tiles.has(node?.element)) return;
-    for (const element of tiles.keys()) element.setAttribute("tabindex", element === node.element ? 0 : -1);
+    for (const each of tiles.keys()) each.setAttribute("tabindex", each === node.element ? 0 : -1);
     node.element.focus();
   }
 
@@ -297,7 +316,8 @@
 
   // Rows come in the order of their paths; what has no size stays behind what has one.
   function compare(one, other) {
-    const [a, b] = order.key === "path" ? [one.index, other.index] : [one[order.key], other[order.key]];
+    const key = order.key === "path" ? "index" : order.key;
+    const [a, b] = [one[key], other[key]];
     if (a === b) return one.index - other.index;
     if (a === null || b === null) return a === null ? 1 : -1;
     return (a < b ? -1 : 1) * order.sign;
@@ -305,14 +325,16 @@
 
   function fill() {
     const word = find("filter").value.trim().toLowerCase();
-    const kinds = new Set([...find("kinds").children].filter((each) => each.ariaPressed === "true").map((each) => each.value));
-    listed = rows.filter((row) => kinds.has(row.kind) && row.path.startsWith(here.path) && row.words.includes(word));
-    listed.sort(compare);
+    const pressed = [...find("kinds").children].filter((each) => each.ariaPressed === "true");
+    const kinds = pressed.map((each) => each.value);
+    listed = rows
+      .filter((row) => kinds.includes(row.kind) && row.path.startsWith(here.path) && row.words.includes(word))
+      .sort(compare);
     made = 0;
     find("table").tBodies[0].replaceChildren();
     find("table").setAttribute("aria-rowcount", listed.length + 1);
-    const all = counted(rows.length, "change");
-    find("count").textContent = listed.length === rows.length ? all : `${listed.length.toLocaleString("en")} of ${all}`;
+    const part = listed.length === rows.length ? "" : `${listed.length.toLocaleString("en")} of `;
+    find("count").textContent = part + counted(rows.length, "change");
     more();
   }
 
@@ -345,7 +367,8 @@
     const end = row.path.lastIndexOf("/") + 1;
     const name = [make("i", {}, row.path.slice(0, end)), row.path.slice(end)];
     if (row.text === null) return make("span", {}, ...name);
-    const button = make("button", { type: "button", "aria-expanded": Boolean(row.isOpen), title: "Show or hide the text diff" }, ...name);
+    const button = make("button", { type: "button", "aria-expanded": Boolean(row.isOpen) }, ...name);
+    button.title = "Show or hide the text diff";
     button.addEventListener("click", () => {
       row.isOpen = !row.isOpen;
       button.setAttribute("aria-expanded", row.isOpen);
@@ -366,8 +389,10 @@
       else runs.push({ kind, lines: [line] });
     }
     const spans = runs.map((run) => make("span", { class: run.kind }, run.lines.join("\n")));
-    const text = make("pre", { tabindex: 0, role: "region", "aria-label": `Text diff of ${row.path}` }, ...spans);
-    return make("tr", { class: "diff" }, make("td", { colspan: 7 }, text));
+    const label = `Text diff of ${row.path}`;
+    const text = make("pre", { tabindex: 0, role: "region", "aria-label": label }, ...spans);
+    const columns = [...find("table").tHead.rows[0].cells].filter((cell) => cell.offsetWidth);
+    return make("tr", { class: "diff" }, make("td", { colspan: columns.length }, text));
   }
 
   function sort(event) {
