@@ -323,9 +323,13 @@
     return (a < b ? -1 : 1) * order.sign;
   }
 
+  function isPressed(button) {
+    return button.getAttribute("aria-pressed") === "true";
+  }
+
   function fill() {
     const word = find("filter").value.trim().toLowerCase();
-    const pressed = [...find("kinds").children].filter((each) => each.ariaPressed === "true");
+    const pressed = [...find("kinds").children].filter(isPressed);
     const kinds = pressed.map((each) => each.value);
     listed = rows
       .filter((row) => kinds.includes(row.kind) && row.path.startsWith(here.path) && row.words.includes(word))
@@ -409,7 +413,7 @@
   function choose(event) {
     const button = event.target.closest("button");
     if (!button) return;
-    button.ariaPressed = String(button.ariaPressed !== "true");
+    button.setAttribute("aria-pressed", !isPressed(button));
     fill();
   }
 
