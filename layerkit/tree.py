@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003  msgspec reads the annotation
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
@@ -206,6 +206,9 @@ def look_up(tree: Tree, path: bytes, *, follow: bool = True) -> tuple[bytes, Nod
     return None if node is None else (real, node)
 
 
+Letter: TypeAlias = Literal["A", "C", "D"]
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One difference between two trees: `before` is None for an addition, `after` for a deletion."""
@@ -216,6 +219,6 @@ class Change:
     why: tuple[str, ...] = ()
 
     @property
-    def letter(self) -> str:
+    def letter(self) -> Letter:
         """`A` added, `C` changed, `D` deleted, as docker prints it."""
         return "A" if self.before is None else "D" if self.after is None else "C"

@@ -12,9 +12,7 @@ from layerkit.tree import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-    from layerkit.ops.diff import Comparison
     from layerkit.tree import Change, Entry, Node
 
 _TYPES = {
@@ -124,8 +122,3 @@ def _time(entry: Entry) -> str | float:
         return entry.mtime / 10**9
     fraction = f".{entry.nanos:09d}" if entry.nanos else ""
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
-
-
-def write_report(comparison: Comparison, path: Path) -> None:
-    """Write the page; raises `StoreError`."""
-    raise NotImplementedError

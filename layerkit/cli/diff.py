@@ -11,7 +11,7 @@ import click
 
 from layerkit.cli import changes, output
 from layerkit.cli.completion import complete_both
-from layerkit.errors import UsageError
+from layerkit.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def command(
         raise UsageError("--format json has everything in it: only --hash goes with it")
     with settings.open_home() as home, diff(home, *side) as found:
         if report is not None:
-            changes.write_report(found, report)
+            _write(report, found.page())
         elif form:
             for each in found.changes:
                 record = changes.record(each, found.digests(each) if wanted["hashes"] else None)
@@ -74,6 +74,13 @@ def command(
             for line in _lines(found, **wanted):
                 output.line(line)
     return int(exit_code and bool(found.changes))
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {(error.strerror or '').lower()}") from error
 
 
 def _lines(

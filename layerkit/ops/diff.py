@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-from layerkit.diff import text
+from layerkit.diff import report, text
 from layerkit.diff.compare import compare
 from layerkit.errors import NotFoundError
 from layerkit.ops import sides
@@ -56,6 +56,33 @@ class Comparison:
             _start(self._old, change.path, change.before),
             _start(self._new, change.path, change.after),
         )
+
+    def page(self) -> str:
+        """A page that shows all of it, as HTML."""
+        return report.page(*self.names, [self._row(change) for change in self.changes])
+
+    def _row(self, change: Change) -> report.Row:
+        before, after = change.before, change.after
+        node = after or before
+        assert node is not None
+        lines = self.text(change)
+        return report.Row(
+            change.letter,
+            change.path,
+            node.kind.name.lower(),
+            change.why,
+            before_size=_size(before),
+            after_size=_size(after),
+            before_mode=before and before.entry.mode,
+            after_mode=after and after.entry.mode,
+            before_owner=before and (before.entry.uid, before.entry.gid),
+            after_owner=after and (after.entry.uid, after.entry.gid),
+            text="\n".join(lines) if lines else None,
+        )
+
+
+def _size(node: Node | None) -> int | None:
+    return node.entry.size if node is not None and node.kind is Kind.FILE else None
 
 
 @contextlib.contextmanager

@@ -247,3 +247,22 @@ def test_a_group_of_names_that_split(cli, diff, tmp_path):
 
     assert diff("--why", "one:1", "split:1") == ["C /pair\tlinks"]
     assert diff("--why", "split:1", "one:1") == ["C /pair\tlinks"]
+
+
+def test_a_page_is_written(diff, tmp_path):
+    """`--report`: one file that has the names, the changes and the text diffs, and no output."""
+    page = tmp_path / "page.html"
+
+    assert diff("--report", page, "one:1", "two:1") == []
+
+    text = page.read_text()
+    assert "one:1" in text
+    assert "/d/gone" in text
+    assert "-two" in text
+
+
+def test_a_page_that_cannot_be_written_is_named(cli, images):
+    """With the reason, as every file of the user's."""
+    refused = cli("diff", "--report", "/nowhere/page.html", "one:1", "two:1")
+
+    assert refused.err.startswith("layerkit: cannot write /nowhere/page.html: no such file")
