@@ -73,12 +73,16 @@ class Comparison:
             change.why,
             before_size=_size(before),
             after_size=_size(after),
-            before_mode=before and before.entry.mode,
-            after_mode=after and after.entry.mode,
-            before_owner=before and (before.entry.uid, before.entry.gid),
-            after_owner=after and (after.entry.uid, after.entry.gid),
+            before_mode=None if before is None else before.entry.mode,
+            after_mode=None if after is None else after.entry.mode,
+            before_owner=_owner(before),
+            after_owner=_owner(after),
             text="\n".join(lines) if lines else None,
         )
+
+
+def _owner(node: Node | None) -> tuple[int, int] | None:
+    return None if node is None else (node.entry.uid, node.entry.gid)
 
 
 def _size(node: Node | None) -> int | None:

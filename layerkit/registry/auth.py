@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from layerkit.errors import LayerkitError
     from layerkit.reference import Reference
+    from layerkit.registry.answer import Answer
     from layerkit.registry.challenge import Access, Challenge, TokenRequest
     from layerkit.registry.credentials import Lookup
     from layerkit.registry.endpoints import TLS
     from layerkit.registry.limits import Limits
     from layerkit.registry.tokens import Token
-    from layerkit.registry.transport import Answer, Transport
+    from layerkit.registry.transport import Transport
 
 _USED_LIFE = 0.9  # of a token's life; a request takes a moment to arrive
 _RENEWALS = 2  # in one request: the first login, and a token for a wider scope

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
     from layerkit.reference import Reference
+    from layerkit.registry.answer import Answer
     from layerkit.registry.challenge import Access
     from layerkit.registry.credentials import Lookup
-    from layerkit.registry.transport import Answer, Request
+    from layerkit.registry.transport import Request
 
 _T = TypeVar("_T")
 Span: TypeAlias = tuple[int, int]

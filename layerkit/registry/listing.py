@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerkit.reference import Reference
+    from layerkit.registry.answer import Answer
     from layerkit.registry.client import Client
-    from layerkit.registry.transport import Answer
 
 _TAGS_AT_ONCE = 1000  # to ask for; ECR refuses more
 _PAGES = 1000

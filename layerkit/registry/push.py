@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from layerkit.oci import Descriptor
     from layerkit.reference import Reference
+    from layerkit.registry.answer import Answer
     from layerkit.registry.client import Client
-    from layerkit.registry.transport import Answer
 
 _SMALL = 1 << 20  # bytes up to which a blob goes along with the request that ends its upload
 _PROGRESS = 64 << 10  # bytes that a try must bring so that it does not count

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from layerkit.digest import Digest
     from layerkit.oci import Descriptor
     from layerkit.reference import Reference
+    from layerkit.registry.answer import Answer
     from layerkit.registry.client import Client
-    from layerkit.registry.transport import Answer
 
 _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9._-]", re.ASCII)
 _EMPTY = {"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": []}

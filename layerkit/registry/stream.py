@@ -12,7 +12,7 @@ from layerkit.registry import outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerkit.registry.transport import Answer
+    from layerkit.registry.answer import Answer
 
 CHUNK = 256 << 10
 """The most bytes of one read; what came before a connection breaks is never lost in a longer one."""

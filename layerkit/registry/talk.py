@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from layerkit.errors import LayerkitError
     from layerkit.oci import Descriptor
     from layerkit.registry import endpoints
+    from layerkit.registry.answer import Answer
     from layerkit.registry.challenge import Access
     from layerkit.registry.credentials import Lookup
     from layerkit.registry.endpoints import Endpoint
     from layerkit.registry.limits import Limits
-    from layerkit.registry.transport import Answer, Transport
+    from layerkit.registry.transport import Transport
 
 
 class Talk:
