@@ -22,6 +22,7 @@ from layerkit.registry.endpoints import TLS, USUAL
 from layerkit.registry.tls import context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
     from typing import BinaryIO
 
