@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-from layerkit.diff import report, text
+from layerkit.diff import text
 from layerkit.diff.compare import compare
 from layerkit.errors import NotFoundError
 from layerkit.ops import sides
@@ -17,6 +17,7 @@ from layerkit.tree import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from layerkit.diff.report import Row
     from layerkit.ops.home import Home
     from layerkit.ops.inside import Comparable
     from layerkit.ops.layers import Known
@@ -59,14 +60,18 @@ class Comparison:
 
     def page(self) -> str:
         """A page that shows all of it, as HTML."""
+        from layerkit.diff import report  # noqa: PLC0415  only here
+
         return report.page(*self.names, [self._row(change) for change in self.changes])
 
-    def _row(self, change: Change) -> report.Row:
+    def _row(self, change: Change) -> Row:
+        from layerkit.diff.report import Row  # noqa: PLC0415  only here
+
         before, after = change.before, change.after
         node = after or before
         assert node is not None
         lines = self.text(change)
-        return report.Row(
+        return Row(
             change.letter,
             change.path,
             node.kind.name.lower(),
