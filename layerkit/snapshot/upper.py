@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
 # What a name says that somebody removed or replaced between two looks at it.
 _VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
-_OPAQUE = "trusted.overlay.opaque"
+_OPAQUE = {False: "trusted.overlay.opaque", True: "user.overlay.opaque"}
+"""By whether it was mounted with `user_xattrs`; the other one is only what a container wrote."""
 _KINDS = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFDIR: Kind.DIRECTORY,
@@ -33,17 +34,21 @@ _KINDS = {
 }
 
 
-def read(upper: Path, *, opener: Opener | None = None) -> Iterator[Entry]:
+def read(
+    upper: Path, *, user_xattrs: bool = False, opener: Opener | None = None
+) -> Iterator[Entry]:
     """The entries of an upper directory, the root and parents first (kernel overlayfs.rst).
 
-    A character device 0:0 is a whiteout; an opaque directory comes as a whiteout and a new one.
+    A character device 0:0 is a whiteout; an opaque directory comes as a whiteout and a new one:
+    `user_xattrs` says how it was mounted, as in `OverlayMount`, so which xattr marks that one.
     What vanishes while a container runs is left out. Nothing is followed: `opener` opens what is
     below, without one whichever works here. Raises `StoreError`.
     """
     try:
         root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            yield from _Reader(root, opener or beneath.opener(root)).entries()
+            opaque = _OPAQUE[user_xattrs]
+            yield from _Reader(root, opener or beneath.opener(root), opaque).entries()
         finally:
             os.close(root)
     except OSError as error:
@@ -71,9 +76,10 @@ def _may_vanish() -> Iterator[None]:
 
 
 class _Reader:
-    def __init__(self, root: int, opener: Opener) -> None:
+    def __init__(self, root: int, opener: Opener, opaque: str) -> None:
         self._root = root
         self._open_beneath = opener
+        self._opaque = opaque
         self._first_names: dict[int, bytes] = {}
 
     def entries(self) -> Iterator[Entry]:
@@ -109,7 +115,7 @@ class _Reader:
                 yield _entry(path, Kind.HARDLINK, status, first, {})
                 return
         xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (folder, name))
-        if xattrs.get(_OPAQUE) == b"y":
+        if xattrs.get(self._opaque) == b"y":
             yield Entry(path, Kind.WHITEOUT)
         link = os.readlink(name, dir_fd=folder) if kind is Kind.SYMLINK else b""
         yield _entry(path, kind, status, link, xattrs)

@@ -6,11 +6,9 @@ import errno
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from support import layer_cases, overlays, random_stacks
-from support.bench import Bench
 from support.listing import merged, scan_of, wanted
 from support.stacks import CONTENT
 from support.tars import archive, character, directory, file, hardlink, symlink, whiteout
@@ -18,11 +16,11 @@ from support.trees import differences, scan
 
 from layerkit import digest as digests
 from layerkit.errors import IntegrityError
+from layerkit.events import Notice
 from layerkit.ops.drivers import drivers_of
 
 pytestmark = pytest.mark.root
 
-DRIVERS = tuple(drivers_of(Path("/nowhere")))
 STACKS = 100
 STACKS_LONG = 5_000
 
@@ -36,15 +34,7 @@ BASE = archive(
     file("owned", b"o", uid=7, gid=8, mode=0o4750, mtime=5),
 )
 ABOVE = archive(whiteout("d/a"), file("d/new", b"n" * 5000), directory("e", mode=0o700))
-
-
-@pytest.fixture(params=DRIVERS)
-def bench(request, tmp_path):
-    """Every driver that works here; the others say why they do not."""
-    made = Bench(request.param, tmp_path)
-    if obstacle := made.driver.obstacle():
-        pytest.skip(f"{request.param}: {obstacle}")
-    return made
+BOTH = scan_of(merged([BASE, ABOVE]), [BASE, ABOVE])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +43,7 @@ def bench(request, tmp_path):
 def test_the_tree_of_the_layers_is_shown(bench, case):
     """INV-1, SN-17: down to the last attribute, for every rule of layers."""
     with bench.shown(bench.view(*case.layers).look()) as place:
-        assert differences(wanted(case.tree), scan(place)) == []
+        assert differences(bench.kept(wanted(case.tree)), scan(place)) == []
 
 
 def test_random_stacks_are_shown_as_the_merge_has_them(bench, request):
@@ -69,7 +59,8 @@ def test_random_stacks_are_shown_as_the_merge_has_them(bench, request):
         tree = stack.trees()[-1]
         view = bench.driver.prepare(stack, lambda _event: None)
         with bench.shown(view.look()) as place:
-            found = differences(scan_of(tree, [CONTENT] * len(layers)), scan(place))
+            shown = bench.kept(scan_of(tree, [CONTENT] * len(layers)))
+            found = differences(shown, scan(place))
             assert found == [], f"stack {number}"
         for chain in stack.chains:
             bench.driver.remove(chain)
@@ -103,15 +94,16 @@ def test_a_new_container_shows_the_view(bench):
     layer = bench.container(view)
 
     with bench.shown(view.root(layer)) as place:
-        assert differences(scan_of(merged([BASE, ABOVE]), [BASE, ABOVE]), scan(place)) == []
+        assert differences(bench.kept(BOTH), scan(place)) == []
 
 
-def change(place):
+def change(place, bench):
     """All kinds of changes."""
+    other = 9 if bench.ids != 1 else 0
     (place / "d/b").write_bytes(b"changed")
     (place / "d/new").unlink()
     os.chmod(place / "owned", 0o600)
-    os.chown(place / "s", 9, 9, follow_symlinks=False)
+    os.chown(place / "s", other, other, follow_symlinks=False)
     (place / "e/deep").mkdir()
     (place / "e/deep/file").write_bytes(b"deep")
     os.setxattr(place / "d", "user.k", b"v")
@@ -124,11 +116,11 @@ def change(place):
 def test_changes_are_the_containers_own(bench):
     """SN-01: neither the view nor another container sees them, and a new mount of it does."""
     view = bench.view(BASE, ABOVE)
-    untouched = scan_of(merged([BASE, ABOVE]), [BASE, ABOVE])
+    untouched = bench.kept(BOTH)
     layer, other = bench.container(view), bench.container(view, "other")
 
     with bench.shown(view.root(layer)) as place:
-        change(place)
+        change(place, bench)
         changed = scan(place)
 
     for root in (view.look(), view.root(other)):
@@ -143,7 +135,7 @@ def test_changes_are_read_back_as_they_were_shown(bench):
     view = bench.view(BASE, ABOVE)
     layer = bench.container(view)
     with bench.shown(view.root(layer)) as place:
-        change(place)
+        change(place, bench)
         names = sorted(os.fspath(path.relative_to(place)) for path in place.rglob("*"))
 
     tree = bench.tree(layer, [BASE, ABOVE])
@@ -180,7 +172,7 @@ def test_what_is_removed_is_made_again(bench):
     assert list((bench.root / "views").iterdir()) == []
 
     with bench.shown(bench.driver.prepare(stack, lambda _event: None).look()) as place:
-        assert differences(scan_of(merged([BASE, ABOVE]), [BASE, ABOVE]), scan(place)) == []
+        assert differences(bench.kept(BOTH), scan(place)) == []
 
 
 def test_several_make_a_view_at_once(bench):
@@ -198,13 +190,13 @@ def test_several_make_a_view_at_once(bench):
 
     assert list((bench.root / "ingest").iterdir()) == []
     with bench.shown(views[0].look()) as place:
-        assert differences(scan_of(merged([BASE, ABOVE]), [BASE, ABOVE]), scan(place)) == []
+        assert differences(bench.kept(BOTH), scan(place)) == []
 
 
 @pytest.mark.parametrize("space", ["a b", "a:b", "a,b", "a\\b", "é" * 100, "x" * 255])
-def test_a_state_directory_may_have_any_name(request, tmp_path, bench, space):
+def test_a_state_directory_may_have_any_name(bench, space):
     """SN-19, OV-31: nothing in a path means something to the kernel's options."""
-    other = Bench(bench.driver.name, tmp_path, space)
+    other = bench.beside(space)
     view = other.view(BASE, ABOVE)
     layer = other.container(view)
 
@@ -227,7 +219,24 @@ def test_more_layers_than_the_kernel_stacks(bench):
 
 
 def test_devices_are_inert(bench):
-    """SE-55: a device of an image is there, and cannot be opened."""
+    """SE-55: a device of an image cannot be opened; what a user makes does not have it."""
+    error = PermissionError if bench.ids is None else FileNotFoundError
     view = bench.view(archive(character("disk", 1, 3)))
-    with bench.shown(view.root(bench.container(view))) as place, pytest.raises(PermissionError):
+    with bench.shown(view.root(bench.container(view))) as place, pytest.raises(error):
         (place / "disk").open("rb")
+
+
+def test_what_cannot_be_kept_is_told(bench):
+    """DV-02, MD-24: in one warning; root keeps all."""
+    events = []
+    stack = bench.stack([archive(character("disk", 1, 3), file("far", uid=2**31))])
+
+    bench.driver.prepare(stack, events.append)
+
+    lost = "1 device file (first: device 'disk')"
+    lack = "for lack of rights or of support in the file system"
+    told = (
+        "1 owner only recorded, in user.rootlesscontainers; "
+        f"not kept in the image's view, {lack}: {lost}"
+    )
+    assert events == ([] if bench.ids is None else [Notice("warning", told)])

@@ -18,6 +18,8 @@ from layerkit.cli import main
 from layerkit.mount import OverlayMount
 from layerkit.mounting import mount_overlay
 from layerkit.ops import load, unpack  # noqa: F401  later, the user may not be able to read them
+from layerkit.snapshot import idmap, userns
+from layerkit.snapshot.skipped import Skipped
 from support.processes import outcome
 
 if TYPE_CHECKING:
@@ -57,6 +59,22 @@ def as_user(folder: Path, work: Callable[[], object], *, subordinate: bool = Fal
         work()
 
     return outcome(prepared)
+
+
+def in_namespaces(folder: Path, work: Callable[[], object], *, subordinate: bool = False) -> int:
+    """As `as_user`, but as root of a user namespace and a mount namespace of the user's own."""
+
+    def inside() -> Skipped:
+        linux.unshare(linux.CLONE_NEWNS)
+        work()
+        return Skipped()
+
+    def outside() -> None:
+        maps = idmap.of_this_user() if subordinate else idmap.of_this_user_alone()
+        assert maps is not None
+        assert userns.run(maps, inside) is not None
+
+    return as_user(folder, outside, subordinate=subordinate)
 
 
 def layerkit(folder: Path, *arguments: str, subordinate: bool = False) -> Ran:
