@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -142,6 +144,35 @@ def test_changes_are_read_back_as_they_were_shown(bench):
     tree = bench.tree(layer, [BASE, ABOVE])
 
     assert sorted(path.decode() for path, _ in paths(tree)) == names
+
+
+def test_a_folder_in_place_of_another_is_read_as_such(bench):
+    """OV-02, OV-38: with what overlayfs marks it, which is another xattr in a user namespace."""
+    view = bench.view(BASE, ABOVE)
+    layer = bench.container(view)
+    with bench.shown(view.root(layer)) as place:
+        shutil.rmtree(place / "d")
+        (place / "d/below").mkdir(parents=True)
+
+    tree = bench.tree(layer, [BASE, ABOVE])
+
+    assert [path for path, _ in paths(tree) if path.startswith(b"d")] == [b"d", b"d/below"]
+
+
+@pytest.mark.parametrize("mark", ["trusted.overlay.opaque", "user.overlay.opaque"])
+def test_who_writes_a_mark_hides_nothing(bench, mark):
+    """OV-11, XA-09: what a container writes itself means nothing, neither mounted nor read."""
+    view = bench.view(BASE)
+    layer = bench.container(view)
+    with bench.shown(view.root(layer)) as place:
+        with contextlib.suppress(PermissionError):
+            os.setxattr(place / "d", mark, b"y")
+        names = sorted(os.listdir(place / "d"))
+
+    tree = bench.tree(layer, [BASE])
+    with bench.shown(view.root(layer)) as place:
+        assert sorted(os.listdir(place / "d")) == names == ["a", "b", "c"]
+    assert [path for path, _ in paths(tree) if path.startswith(b"d/")] == [b"d/a", b"d/b", b"d/c"]
 
 
 def paths(tree):

@@ -665,7 +665,7 @@ class TestHostileImages:
         assert not (box.upper / "ran").exists()
 
     def test_a_redirect_in_a_layer_is_not_followed(self, box, layer):
-        """Overlay attributes that a layer brings along do not show other files (OV-15)."""
+        """OV-15: overlay attributes that a layer brings along do not show other files."""
         script(layer, "secret/key", "secret")
         (layer / "open").mkdir()
         os.setxattr(layer / "open", "trusted.overlay.redirect", b"/secret")
