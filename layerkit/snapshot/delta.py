@@ -38,14 +38,17 @@ def flat(tree: Tree) -> Delta:
 
 
 def of_entries(entries: Iterable[Entry]) -> Delta:
-    """All that was read of a directory: hard links name the entry with the inode, before them."""
+    """All that was read of a directory: hard links name the entry with the inode, before them.
+
+    A whiteout has nothing to hide there: the device 0:0 that is read as one is left out.
+    """
     delta = Delta()
     for entry in entries:
         if entry.kind is Kind.DIRECTORY:
             delta.directories[entry.path] = Node(entry, -1, {})
         elif entry.kind is Kind.HARDLINK:
             delta.others[entry.path] = delta.others[entry.link]
-        else:
+        elif entry.kind is not Kind.WHITEOUT:
             delta.others[entry.path] = Node(entry, -1)
     return delta
 

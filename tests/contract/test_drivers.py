@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -173,6 +174,26 @@ def test_who_writes_a_mark_hides_nothing(bench, mark):
     with bench.shown(view.root(layer)) as place:
         assert sorted(os.listdir(place / "d")) == names == ["a", "b", "c"]
     assert [path for path, _ in paths(tree) if path.startswith(b"d/")] == [b"d/a", b"d/b", b"d/c"]
+
+
+def test_a_frozen_layer_with_marks_of_its_own(bench):
+    """EX-25, XA-09: a container goes on from what another left, also from a device 0:0 and marks."""
+    view = bench.view(BASE)
+    first = bench.container(view)
+    with bench.shown(view.root(first)) as place:
+        for mark in ("trusted.overlay.opaque", "user.overlay.opaque"):
+            with contextlib.suppress(PermissionError):
+                os.setxattr(place / "d", mark, b"y")
+        with contextlib.suppress(PermissionError):
+            os.mknod(place / "device", stat.S_IFCHR, 0)
+
+    second = bench.root / "containers/second"
+    second.mkdir()
+    view.begin(second, first)
+
+    with bench.shown(view.root(second, [first])) as place:
+        assert sorted(os.listdir(place)) == ["d", "owned", "s"]
+        assert sorted(os.listdir(place / "d")) == ["a", "b", "c"]
 
 
 def paths(tree):

@@ -527,9 +527,10 @@ class TestFiles:
             with contextlib.suppress(BaseException):
                 linux.unshare(linux.CLONE_NEWNS)
                 linux.mount(None, "/", None, linux.MS_REC | linux.MS_SLAVE)
-                stack = OverlayMount(tuple(lowers), folders[0], folders[1])
+                stack = OverlayMount(tuple(lowers), folders[0], folders[1], volatile=True)
                 overlay.mount_overlay(stack, folders[2])
                 (folders[2] / "new").touch()
+                assert (folders[1] / "work/incompat/volatile").exists()
                 code = len(list(folders[2].iterdir())) != 201
             os._exit(code)
 
