@@ -35,13 +35,15 @@ class OverlayMount:
     """A stack of read-only `lowers` (top first), with a writable `upper` or none.
 
     `upper` and `work` go together and lie on one file system (kernel overlayfs.rst). `volatile`
-    leaves out all syncing; right only for an upper that is thrown away afterwards.
+    leaves out all syncing; right only for an upper that is thrown away afterwards. With
+    `user_xattrs` overlayfs keeps its marks in `user.overlay.*`, as it must in a user namespace.
     """
 
     lowers: tuple[Path | ErofsMount, ...]
     upper: Path | None = None
     work: Path | None = None
     volatile: bool = False
+    user_xattrs: bool = False
 
     def __str__(self) -> str:
         return f"overlay of {len(self.lowers)} lowers"

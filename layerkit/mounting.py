@@ -38,12 +38,13 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class _Folders:
-    """The folders of an overlay and its mount point, each as a name in /proc/self/fd."""
+    """The folders of an overlay and its mount point, each as a name in /proc/self/fd; its flags."""
 
     lowers: tuple[str, ...]
     upper: str | None
     work: str | None
     target: str
+    flags: tuple[str, ...]
 
 
 def mount_root(root: RootMount, target: Path, *, readonly: bool = False) -> None:
@@ -130,22 +131,22 @@ def mount_overlay(overlay: OverlayMount, target: Path) -> None:
         upper = None if overlay.upper is None else opened(overlay.upper)
         work = None if overlay.work is None else opened(overlay.work)
         lowers = tuple(map(opened, overlay.lowers))
-        folders = _Folders(lowers, upper, work, opened(target))
+        folders = _Folders(lowers, upper, work, opened(target), _flags(overlay))
         before = os.open(".", os.O_PATH | os.O_DIRECTORY)
         stack.callback(os.close, before)
         os.chdir("/proc/self/fd")
         stack.callback(os.fchdir, before)
-        _mount(folders, volatile=overlay.volatile)
+        _mount(folders)
 
 
-def _mount(folders: _Folders, *, volatile: bool) -> None:
+def _mount(folders: _Folders) -> None:
     try:
-        tree = _detached(folders, volatile=volatile)
+        tree = _detached(folders)
     except OSError as error:
         # Before Linux 6.7 an overlay context does not know lowerdir+.
         if (error.errno, error.filename) != (errno.EINVAL, "lowerdir+"):
             raise
-        _mount_by_string(folders, volatile=volatile)
+        _mount_by_string(folders)
         return
     try:
         linux.move_mount(tree, int(folders.target))
@@ -153,7 +154,7 @@ def _mount(folders: _Folders, *, volatile: bool) -> None:
         os.close(tree)
 
 
-def _detached(folders: _Folders, *, volatile: bool) -> int:
+def _detached(folders: _Folders) -> int:
     context = linux.fsopen("overlay")
     try:
         linux.fsconfig(context, "source", "overlay")
@@ -161,17 +162,22 @@ def _detached(folders: _Folders, *, volatile: bool) -> int:
             linux.fsconfig(context, "lowerdir+", lower)
         for key, value in _writable(folders) + _OPTIONS:
             linux.fsconfig(context, key, value)
-        if volatile:
-            linux.fsconfig(context, "volatile")
+        for flag in folders.flags:
+            linux.fsconfig(context, flag)
         return linux.fscreate(context, linux.MOUNT_ATTR_NODEV)
     finally:
         os.close(context)
 
 
-def _mount_by_string(folders: _Folders, *, volatile: bool) -> None:
+def _mount_by_string(folders: _Folders) -> None:
     options = [("lowerdir", ":".join(folders.lowers)), *_writable(folders), *_OPTIONS]
-    data = ",".join(f"{key}={value}" for key, value in options) + ",volatile" * volatile
+    data = ",".join([*(f"{key}={value}" for key, value in options), *folders.flags])
     linux.mount("overlay", folders.target, "overlay", linux.MS_NODEV, data)
+
+
+def _flags(overlay: OverlayMount) -> tuple[str, ...]:
+    wanted = {"userxattr": overlay.user_xattrs, "volatile": overlay.volatile}
+    return tuple(flag for flag, is_wanted in wanted.items() if is_wanted)
 
 
 def _writable(folders: _Folders) -> tuple[tuple[str, str], ...]:

@@ -229,7 +229,7 @@ class LocalContainer:
         self._image = LocalImage(home.store, self._record, name)
         folders = uppers.above(home, container) if frozen is None else frozen
         self._uppers = uppers.seen(home, container.driver, folders)
-        self._is_layered = home.drivers[container.driver].is_layered
+        self._driver = home.drivers[container.driver]
         self._first_upper = len(self._record.layers) + 1
 
     def close(self) -> None:
@@ -250,9 +250,10 @@ class LocalContainer:
 
     @functools.cached_property
     def _tree(self) -> Tree:
-        tree = self._base if self._is_layered else empty()
+        tree = self._base if self._driver.is_layered else empty()
         for number, folder in enumerate(self._uppers, self._first_upper):
-            tree = merge.apply(tree, upper.read(folder), number)
+            entries = upper.read(folder, user_xattrs=self._driver.user_xattrs)
+            tree = merge.apply(tree, entries, number)
         return tree
 
     def find(self, path: bytes, *, follow: bool = True) -> Finding | None:

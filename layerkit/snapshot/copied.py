@@ -36,6 +36,7 @@ class CopyDriver:
 
     name = "copy"
     is_layered = False
+    user_xattrs = False
     directory = ROOT
 
     def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Directories with parents first, other nodes, and the names to hide; all by path."""
+    """Directories with parents first, other nodes, and the names to hide; all by path.
+
+    `hiding` are those of the other nodes that hide something of the lower tree, whatever they are.
+    """
 
     directories: dict[bytes, Node] = field(default_factory=dict)
     others: dict[bytes, Node] = field(default_factory=dict)
     whiteouts: list[bytes] = field(default_factory=list)
+    hiding: set[bytes] = field(default_factory=set)
 
 
 def flat(tree: Tree) -> Delta:
@@ -34,14 +38,17 @@ def flat(tree: Tree) -> Delta:
 
 
 def of_entries(entries: Iterable[Entry]) -> Delta:
-    """All that was read of a directory: hard links name the entry with the inode, before them."""
+    """All that was read of a directory: hard links name the entry with the inode, before them.
+
+    A whiteout has nothing to hide there: the device 0:0 that is read as one is left out.
+    """
     delta = Delta()
     for entry in entries:
         if entry.kind is Kind.DIRECTORY:
             delta.directories[entry.path] = Node(entry, -1, {})
         elif entry.kind is Kind.HARDLINK:
             delta.others[entry.path] = delta.others[entry.link]
-        else:
+        elif entry.kind is not Kind.WHITEOUT:
             delta.others[entry.path] = Node(entry, -1)
     return delta
 
@@ -63,6 +70,8 @@ def between(lower: Tree, tree: Tree) -> Delta:
                 stack.append((here, below or empty(), node))
             else:
                 delta.others[here] = node
+                if below:
+                    delta.hiding.add(here)
         gone = inside(old).keys() - inside(new).keys()
         delta.whiteouts.extend(join(path, name) for name in sorted(gone))
     _complete_links(delta, tree)

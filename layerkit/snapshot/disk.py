@@ -59,7 +59,8 @@ def write(root: int, delta: Delta, fill: Fill, *, opener: Opener | None = None) 
             for path in delta.directories:
                 writer.make_directory(path)
             for path, node in delta.others.items():
-                writer.make_other(path, node)
+                if not writer.make_other(path, node) and path in delta.hiding:
+                    writer.make_whiteout(path)
             for path in delta.whiteouts:
                 writer.make_whiteout(path)
             for path, node in reversed(delta.directories.items()):
@@ -144,11 +145,12 @@ class _Writer:
         folder, name = self._place(path)
         os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=folder)
 
-    def make_other(self, path: bytes, node: Node) -> None:
+    def make_other(self, path: bytes, node: Node) -> bool:
+        """Whether there is something at the path then."""
         first = self._written.get(id(node))
         if first is not None:
             self._link(first, path)
-            return
+            return True
         match node.kind:
             case Kind.FILE:
                 self._file(path, node)
@@ -156,8 +158,9 @@ class _Writer:
                 self._symlink(path, node.entry)
             case _:
                 if not self._device(path, node.entry):
-                    return
+                    return False
         self._written[id(node)] = path
+        return True
 
     def _link(self, first: bytes, path: bytes) -> None:
         parent, _, name = first.rpartition(b"/")

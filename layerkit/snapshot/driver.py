@@ -48,11 +48,12 @@ class Driver(Protocol):
     """One way to make views.
 
     With `is_layered`, the `directory` in a container's folder holds only what it changed (as
-    `snapshot.upper` reads it); else everything.
+    `snapshot.upper` reads it, whose marks there are `user_xattrs` or not); else everything.
     """
 
     name: str
     is_layered: bool
+    user_xattrs: bool
     directory: str
 
     def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -32,14 +36,26 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class IdMaps:
-    """The ids of users and of groups."""
+    """The ids of users and of groups; raises `UsageError` for ranges that share an id."""
 
     uids: tuple[Range, ...]
     gids: tuple[Range, ...]
 
+    def __post_init__(self) -> None:
+        for kind, ranges in (("user", self.uids), ("group", self.gids)):
+            _check(kind, ranges)
+
+
+def of_this_user_alone() -> IdMaps:
+    """The maps that every process may give a user namespace of its own: of one id each."""
+    return IdMaps((Range(0, os.geteuid(), 1),), (Range(0, os.getegid(), 1),))
+
 
 def of_this_user(etc: Path = _ETC) -> IdMaps | None:
-    """The maps that this process may ask newuidmap(1) for; None without subordinate ids of both kinds."""
+    """The maps that this process may ask newuidmap(1) for; None without subordinate ids of both kinds.
+
+    Raises `UsageError` for files whose ranges share an id.
+    """
     uid, gid = os.geteuid(), os.getegid()
     names = _names(uid)
     uids, gids = (list(subordinate(_read(etc / file), names)) for file in ("subuid", "subgid"))
@@ -63,6 +79,16 @@ def mapped(own: int, ranges: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
         last = found[-1]
         found.append(Range(last.inside + last.count, first, count))
     return tuple(found[:_MOST])
+
+
+def _check(kind: str, ranges: tuple[Range, ...]) -> None:
+    for side in (attrgetter("inside"), attrgetter("outside")):
+        for low, high in pairwise(sorted(ranges, key=side)):
+            if side(low) + low.count > side(high):
+                raise UsageError(
+                    f"cannot map {kind} ids: {side(high)} is in two ranges",
+                    hint=f"see /etc/sub{kind[0]}id",
+                )
 
 
 def _names(uid: int) -> set[str]:

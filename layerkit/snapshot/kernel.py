@@ -6,15 +6,32 @@ import os
 from pathlib import Path
 
 _CAP_SYS_ADMIN = 1 << 21  # capability.h
+_ALL_IDS = ["0", "0", str(2**32 - 1)]
+_FOR_USERS = frozenset(("overlay",))
+"""What root of any user namespace may mount (FS_USERNS_MOUNT), of what the drivers use."""
+_FORBIDDING = {"user/max_user_namespaces": "0", "kernel/unprivileged_userns_clone": "0"}
+_FORBIDDING |= {"kernel/apparmor_restrict_unprivileged_userns": "1"}
+"""The values of sysctls that leave a user without user namespaces."""
 
 
 def obstacle(fstype: str, proc: Path = Path("/proc"), modules: Path = Path("/lib/modules")) -> str:
-    """Why this type of file system cannot be mounted, "" if it can."""
+    """Why this type of file system cannot be mounted, "" if it can: by a user, in a user namespace."""
     if not _has(fstype, proc / "filesystems", modules / os.uname().release / "modules.dep"):
         return f"the kernel has no {fstype} file system"
-    if not _capabilities(proc / "self/status") & _CAP_SYS_ADMIN:
+    if is_host_root(proc):
+        return ""
+    if fstype not in _FOR_USERS:
+        return f"mounting {fstype} needs root outside of user namespaces (CAP_SYS_ADMIN)"
+    if _may_mount(proc):
+        return ""
+    if _field(proc, "Uid").split()[:1] in ([], ["0"]):
         return "mounting needs root (CAP_SYS_ADMIN)"
-    return ""
+    return _forbidden(proc / "sys")
+
+
+def is_host_root(proc: Path = Path("/proc")) -> bool:
+    """Whether this process may mount outside of user namespaces (user_namespaces(7))."""
+    return _read(proc / "self/uid_map").split() == _ALL_IDS and _may_mount(proc)
 
 
 def _has(fstype: str, filesystems: Path, dependencies: Path) -> bool:
@@ -22,12 +39,24 @@ def _has(fstype: str, filesystems: Path, dependencies: Path) -> bool:
     return fstype in _read(filesystems).split() or f"/{fstype}.ko" in _read(dependencies)
 
 
-def _capabilities(status: Path) -> int:
-    """The effective capabilities of this process (proc(5)), as a mask."""
-    for line in _read(status).splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.partition(":")[2], 16)
-    return 0
+def _may_mount(proc: Path) -> bool:
+    return bool(int(_field(proc, "CapEff") or "0", 16) & _CAP_SYS_ADMIN)
+
+
+def _forbidden(sysctls: Path) -> str:
+    for name, value in _FORBIDDING.items():
+        if _read(sysctls / name).strip() == value:
+            setting = f"{name.replace('/', '.')} is {value}"
+            return f"mounting needs root, or user namespaces, which users may not have ({setting})"
+    return ""
+
+
+def _field(proc: Path, name: str) -> str:
+    """A field of this process's status (proc(5)), "" without it."""
+    for line in _read(proc / "self/status").splitlines():
+        if line.startswith(f"{name}:"):
+            return line.partition(":")[2].strip()
+    return ""
 
 
 def _read(path: Path) -> str:

@@ -27,16 +27,20 @@ WORK = "work"
 
 @dataclass(frozen=True, slots=True)
 class LayeredView:
-    """Read-only `lowers`, top first; `top` gives owner, mode, times and xattrs of their root."""
+    """Read-only `lowers`, top first; `top` gives owner, mode, times and xattrs of their root.
+
+    `user_xattrs` says how they are mounted, as in `OverlayMount`.
+    """
 
     lowers: tuple[Path | ErofsMount, ...]
     top: Callable[[], Entry]
+    user_xattrs: bool = False
 
     def look(self) -> RootMount:
         """What shows it; the kernel makes no overlay of a single lower."""
         first, *others = self.lowers
         if others:
-            return OverlayMount(self.lowers)
+            return OverlayMount(self.lowers, user_xattrs=self.user_xattrs)
         return first if isinstance(first, ErofsMount) else FolderMount(first)
 
     def begin(self, layer: Path, last: Path | None = None) -> None:
@@ -50,8 +54,13 @@ class LayeredView:
     ) -> RootMount:
         """An overlay; a frozen layer is a lower above those of the image."""
         above = tuple(each / UPPER for each in reversed(frozen))
-        lowers = (*above, *self.lowers)
-        return OverlayMount(lowers, layer / UPPER, layer / WORK, volatile=volatile)
+        return OverlayMount(
+            (*above, *self.lowers),
+            layer / UPPER,
+            layer / WORK,
+            volatile=volatile,
+            user_xattrs=self.user_xattrs,
+        )
 
 
 def make_upper(upper: Path, root: Entry) -> None:

@@ -31,7 +31,8 @@ _FLAT = "-flat"
 class OverlayDriver:
     """Views as stacks of directories `trees/<chainid>/fs`, built in `scratch` and renamed in.
 
-    `remove` removes a directory with all in it, if it is there.
+    `remove` removes a directory with all in it, if it is there. Only root of the host may set the
+    xattrs in which overlayfs keeps its marks otherwise: anybody else has `user_xattrs`.
     """
 
     name = "overlay"
@@ -40,6 +41,7 @@ class OverlayDriver:
 
     def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:
         self._folders = Folders(root / "trees", scratch, remove)
+        self.user_xattrs = not kernel.is_host_root()
 
     @staticmethod
     def obstacle() -> str:
@@ -63,7 +65,7 @@ class OverlayDriver:
             if skipped:
                 observe(skipped.notice("warning", " in the image's view"))
         lowers = tuple(self._folder(name) for name in reversed(names))
-        return LayeredView(lowers, lambda: upper.read_root(lowers[0]))
+        return LayeredView(lowers, lambda: upper.read_root(lowers[0]), self.user_xattrs)
 
     def _folder(self, name: str) -> Path:
         return self._folders.path(name) / "fs"

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
 # What a name says that somebody removed or replaced between two looks at it.
 _VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
-_OPAQUE = "trusted.overlay.opaque"
+_OPAQUE = {False: "trusted.overlay.opaque", True: "user.overlay.opaque"}
+"""By whether it was mounted with `user_xattrs`; the other one is only what a container wrote."""
 _KINDS = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFDIR: Kind.DIRECTORY,
@@ -33,21 +34,24 @@ _KINDS = {
 }
 
 
-def read(upper: Path, *, opener: Opener | None = None) -> Iterator[Entry]:
+def read(
+    upper: Path, *, user_xattrs: bool = False, opener: Opener | None = None
+) -> Iterator[Entry]:
     """The entries of an upper directory, the root and parents first (kernel overlayfs.rst).
 
-    A character device 0:0 is a whiteout; an opaque directory comes as a whiteout and a new one.
+    A character device 0:0 is a whiteout; an opaque directory comes as a whiteout and a new one:
+    `user_xattrs` says how it was mounted, as in `OverlayMount`, so which xattr marks that one.
     What vanishes while a container runs is left out. Nothing is followed: `opener` opens what is
     below, without one whichever works here. Raises `StoreError`.
     """
     with _opened(upper, os.O_NOFOLLOW) as root:
-        yield from _Reader(root, opener or beneath.opener(root), plain=False).entries()
+        yield from _Reader(root, opener or beneath.opener(root), _OPAQUE[user_xattrs]).entries()
 
 
 def read_plain(folder: Path) -> Iterator[Entry]:
     """The entries of any directory, the root itself first: as `read`, but no mark has a meaning."""
     with _opened(folder) as root:
-        yield from _Reader(root, beneath.opener(root), plain=True).entries()
+        yield from _Reader(root, beneath.opener(root), None).entries()
 
 
 @contextlib.contextmanager
@@ -83,10 +87,11 @@ def _may_vanish() -> Iterator[None]:
 
 
 class _Reader:
-    def __init__(self, root: int, opener: Opener, *, plain: bool) -> None:
+    def __init__(self, root: int, opener: Opener, opaque: str | None) -> None:
         self._root = root
         self._open_beneath = opener
-        self._plain = plain
+        self._opaque = opaque
+        """The xattr of an opaque directory; None where no mark has a meaning."""
         self._first_names: dict[tuple[int, int], bytes] = {}
 
     def entries(self) -> Iterator[Entry]:
@@ -113,7 +118,7 @@ class _Reader:
     def _node(self, folder: int, name: bytes, path: bytes) -> Iterator[Entry]:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         kind = _KINDS[stat.S_IFMT(status.st_mode)]
-        if kind is Kind.CHARACTER and status.st_rdev == 0 and not self._plain:
+        if kind is Kind.CHARACTER and status.st_rdev == 0 and self._opaque is not None:
             yield Entry(path, Kind.WHITEOUT)
             return
         if kind is not Kind.DIRECTORY and status.st_nlink > 1:
@@ -122,7 +127,7 @@ class _Reader:
                 yield _entry(path, Kind.HARDLINK, status, first, {})
                 return
         xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (folder, name))
-        if xattrs.get(_OPAQUE) == b"y" and not self._plain:
+        if self._opaque is not None and xattrs.get(self._opaque) == b"y":
             yield Entry(path, Kind.WHITEOUT)
         link = os.readlink(name, dir_fd=folder) if kind is Kind.SYMLINK else b""
         yield _entry(path, kind, status, link, xattrs)

@@ -13,10 +13,12 @@ import socket
 import subprocess
 import traceback
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from layerkit import errors, linux
 from layerkit.errors import LayerkitError, StoreError
+from layerkit.snapshot import idmap
 from layerkit.snapshot.skipped import Skipped
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ _GO = b"its ids are mapped"
 def run(maps: IdMaps, work: Work) -> Skipped | None:
     """What `work` counts, done in a user namespace with these ids; None where none can be had.
 
-    The namespace needs newuidmap(1) and newgidmap(1), which read subuid(5) and subgid(5) again.
-    Raises the `LayerkitError` that `work` raises. The calling process must have one thread.
+    More than the caller's own ids need newuidmap(1) and newgidmap(1), which read subuid(5) and
+    subgid(5) again. Raises the `LayerkitError` that `work` raises. The calling process must have one thread.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
@@ -55,9 +57,7 @@ def run(maps: IdMaps, work: Work) -> Skipped | None:
 
 def _outcome(channel: socket.socket, pid: int, maps: IdMaps) -> Skipped | None:
     ready = channel.recv(_PACKET_LIMIT)
-    if ready != _READY or not (
-        _map("newuidmap", pid, maps.uids) and _map("newgidmap", pid, maps.gids)
-    ):
+    if ready != _READY or not _mapped(pid, maps):
         return None
     channel.send(_GO)
     packet = channel.recv(_PACKET_LIMIT)
@@ -71,6 +71,22 @@ def _outcome(channel: socket.socket, pid: int, maps: IdMaps) -> Skipped | None:
             raise getattr(errors, kind)(text, hint=hint)
         case _:
             raise RuntimeError(f"in the user namespace:\n{message['traceback']}")
+
+
+def _mapped(pid: int, maps: IdMaps) -> bool:
+    if maps == idmap.of_this_user_alone():
+        return _map_alone(Path(f"/proc/{pid}"), maps)
+    return _map("newuidmap", pid, maps.uids) and _map("newgidmap", pid, maps.gids)
+
+
+def _map_alone(process: Path, maps: IdMaps) -> bool:
+    try:
+        (process / "setgroups").write_text("deny")  # else the kernel takes no map of groups
+        for name, (only,) in (("uid_map", maps.uids), ("gid_map", maps.gids)):
+            (process / name).write_text(f"{only.inside} {only.outside} {only.count}")
+    except OSError:
+        return False
+    return True
 
 
 def _map(program: str, pid: int, ranges: Sequence[Range]) -> bool:

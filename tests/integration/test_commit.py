@@ -443,7 +443,7 @@ def test_a_file_that_changes_its_size_meanwhile(home, cli, change, monkeypatch):
 
 
 def test_a_whiteout_device_cannot_be_made_inside(change):
-    """EX-25: overlayfs itself refuses a character device 0:0."""
+    """EX-25, OV-13: overlayfs itself refuses a character device 0:0."""
 
     def act(root):
         with pytest.raises(PermissionError):

@@ -324,8 +324,8 @@ def test_a_file_that_becomes_something_else_meanwhile(
         rewrite("d/a", b"X")(root)
     read = upper.read
 
-    def read_and_change(path):
-        entries = list(read(path))
+    def read_and_change(path, **options):
+        entries = list(read(path, **options))
         upper_file.unlink()
         match other:
             case "folder":

@@ -527,9 +527,10 @@ class TestFiles:
             with contextlib.suppress(BaseException):
                 linux.unshare(linux.CLONE_NEWNS)
                 linux.mount(None, "/", None, linux.MS_REC | linux.MS_SLAVE)
-                stack = OverlayMount(tuple(lowers), folders[0], folders[1])
+                stack = OverlayMount(tuple(lowers), folders[0], folders[1], volatile=True)
                 overlay.mount_overlay(stack, folders[2])
                 (folders[2] / "new").touch()
+                assert (folders[1] / "work/incompat/volatile").exists()
                 code = len(list(folders[2].iterdir())) != 201
             os._exit(code)
 
@@ -665,7 +666,7 @@ class TestHostileImages:
         assert not (box.upper / "ran").exists()
 
     def test_a_redirect_in_a_layer_is_not_followed(self, box, layer):
-        """Overlay attributes that a layer brings along do not show other files (OV-15)."""
+        """OV-15: overlay attributes that a layer brings along do not show other files."""
         script(layer, "secret/key", "secret")
         (layer / "open").mkdir()
         os.setxattr(layer / "open", "trusted.overlay.redirect", b"/secret")

@@ -208,6 +208,16 @@ class TestSubordinateIds:
         assert (found[b"next"].uid, found[b"next"].gid) == (USER, USER)
         assert dict(found[b"next"].xattrs) == {XATTR: bytes.fromhex("0881800410ffffffff0f")}
 
+    def test_ids_that_cannot_be_mapped_are_an_error(self, home):
+        """SN-18: a range that is listed twice is named, instead of owners that are lost silently."""
+        unpacked(home, archive(file("f")))
+
+        ran = layerkit(home, "unpack", "layout:test", str(HOME / "other"), subordinate=2)
+
+        assert ran.code == 2
+        assert f"cannot map user ids: {FIRST} is in two ranges\nhint: see /etc/subuid" in ran.err
+        assert not any((home / "other").iterdir())
+
     def test_devices_are_left_out(self, home):
         """DV-02: root of a namespace makes no devices, and is told so."""
         told, found = unpacked(home, archive(*LOST), subordinate=True)

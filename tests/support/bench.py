@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
 from layerkit.layer import archive as archives
 from layerkit.layer import merge
 from layerkit.ops.drivers import drivers_of
-from layerkit.snapshot import upper
+from layerkit.snapshot import rootless, upper
 from layerkit.snapshot.driver import Stack
 from layerkit.tree import Node, empty
 from support import overlays
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from layerkit.mount import RootMount
     from layerkit.snapshot.driver import View
     from layerkit.tree import Entry, Tree
+    from support.trees import Attributes, Scan
+
+_DEVICES = ("character device", "block device")
 
 
 def entries_of(tar: bytes) -> list[Entry]:
@@ -31,16 +35,30 @@ def entries_of(tar: bytes) -> list[Entry]:
 
 
 class Bench:
-    """A driver by its name; `asked` counts how often it wanted the trees of a stack."""
+    """A driver by its name; `asked` counts how often it wanted the trees of a stack.
 
-    def __init__(self, name: str, folder: Path, space: str = "state") -> None:
+    Ids from 0 on, `ids` of them, are those to which it can give files; None for root, who is no user.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, space: str = "state", ids: int | None = None
+    ) -> None:
         self.folder = folder
+        self.ids = ids
         root = folder / space
         for part in ("ingest", "trees", "views", "tars", "containers"):
             (root / part).mkdir(parents=True)
         self.root = root
         self.driver = drivers_of(root)[name]
         self.asked = 0
+
+    def beside(self, space: str) -> Bench:
+        """The same with another name of its state directory."""
+        return Bench(self.driver.name, self.folder, space, self.ids)
+
+    def kept(self, scan: Scan) -> Scan:
+        """What it can keep of what a scan should find."""
+        return scan if self.ids is None else kept(scan, self.ids)
 
     def stack(self, tars: Sequence[bytes]) -> Stack:
         """The layers of these tars."""
@@ -87,4 +105,22 @@ class Bench:
             folder = container / "root"
             tree = merge.apply(empty(), upper.read(folder), len(tars))
             return Node(upper.read_root(folder), len(tars), tree.children)
-        return merge.apply(merged(tars), upper.read(container / "upper"), len(tars))
+        changes = upper.read(container / "upper", user_xattrs=self.driver.user_xattrs)
+        return merge.apply(merged(tars), changes, len(tars))
+
+
+def kept(scan: Scan, ids: int) -> Scan:
+    """What root of a user namespace with so many ids can keep: no devices, no xattrs of the host's root.
+
+    Whose a file is by other ids is written down where a user's xattr can be.
+    """
+    return {path: _kept(each, ids) for path, each in scan.items() if each.kind not in _DEVICES}
+
+
+def _kept(each: Attributes, ids: int) -> Attributes:
+    xattrs = {name: value for name, value in each.xattrs if not name.startswith("trusted.")}
+    if max(each.uid, each.gid) < ids:
+        return replace(each, xattrs=tuple(sorted(xattrs.items())))
+    if each.kind in {"file", "directory"}:
+        xattrs[rootless.XATTR] = rootless.encode(each.uid, each.gid)
+    return replace(each, uid=0, gid=0, xattrs=tuple(sorted(xattrs.items())))

@@ -42,7 +42,10 @@ LAYERS = (
     "DF-35", "DF-36", "DF-37", "DF-39", "DF-40", "DF-42",
     "EX-03", "EX-04", "EX-05", "EX-06", "EX-07", "EX-09", "EX-10", "EX-12", "EX-13", "EX-15",
     "EX-20", "EX-21", "EX-22", "EX-23", "EX-25", "EX-26", "EX-27", "EX-28",
-    "SN-01", "SN-02", "SN-06", "SN-11", "SN-13", "SN-14", "SN-15", "SN-17", "SN-19", "SN-20",
+    "OV-01", "OV-02", "OV-03", "OV-04", "OV-11", "OV-13", "OV-14", "OV-15", "OV-22", "OV-31",
+    "OV-35", "OV-38",
+    "SN-01", "SN-02", "SN-06", "SN-11", "SN-13", "SN-14", "SN-15", "SN-17", "SN-18", "SN-19",
+    "SN-20",
     "SE-02", "SE-03", "SE-04", "SE-05", "SE-06", "SE-08", "SE-09", "SE-10", "SE-11", "SE-12",
     "SE-14", "SE-16", "SE-17", "SE-18", "SE-19", "SE-20", "SE-21", "SE-24", "SE-25", "SE-26",
     "SE-29",
@@ -70,7 +73,7 @@ REGISTRIES = (
 
 KNOWN = (*LAYERS, *REGISTRIES)
 
-_LAYER = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|DF|EX|SN|SE|PY)-[0-9]{2}"
+_LAYER = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|DF|EX|OV|SN|SE|PY)-[0-9]{2}"
 _REGISTRY = r"[RCAMDKTLPXS][0-9]{2}"
 _NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_LAYER}|{_REGISTRY})(?![A-Za-z0-9])")
 _BEGINNING = re.compile(r"(?:[A-Z]+-?[0-9]+, )*(?:[A-Z]+-?[0-9]+): ")

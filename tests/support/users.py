@@ -18,6 +18,8 @@ from layerkit.cli import main
 from layerkit.mount import OverlayMount
 from layerkit.mounting import mount_overlay
 from layerkit.ops import load, unpack  # noqa: F401  later, the user may not be able to read them
+from layerkit.snapshot import idmap, userns
+from layerkit.snapshot.skipped import Skipped
 from support.processes import outcome
 
 if TYPE_CHECKING:
@@ -41,8 +43,11 @@ class Ran(NamedTuple):
     err: str
 
 
-def as_user(folder: Path, work: Callable[[], object], *, subordinate: bool = False) -> int:
-    """The exit code of a child that does `work` as `USER`, in `folder` under the name of `HOME`."""
+def as_user(folder: Path, work: Callable[[], object], *, subordinate: int = False) -> int:
+    """The exit code of a child that does `work` as `USER`, in `folder` under the name of `HOME`.
+
+    The subordinate ids are listed as often as `subordinate` says: once is right.
+    """
     etc = folder.with_name(f"{folder.name}-etc")
     _write_files(etc, subordinate=subordinate)
     os.chown(folder, USER, USER)
@@ -59,7 +64,23 @@ def as_user(folder: Path, work: Callable[[], object], *, subordinate: bool = Fal
     return outcome(prepared)
 
 
-def layerkit(folder: Path, *arguments: str, subordinate: bool = False) -> Ran:
+def in_namespaces(folder: Path, work: Callable[[], object], *, subordinate: bool = False) -> int:
+    """As `as_user`, but as root of a user namespace and a mount namespace of the user's own."""
+
+    def inside() -> Skipped:
+        linux.unshare(linux.CLONE_NEWNS)
+        work()
+        return Skipped()
+
+    def outside() -> None:
+        maps = idmap.of_this_user() if subordinate else idmap.of_this_user_alone()
+        assert maps is not None
+        assert userns.run(maps, inside) is not None
+
+    return as_user(folder, outside, subordinate=subordinate)
+
+
+def layerkit(folder: Path, *arguments: str, subordinate: int = False) -> Ran:
     """One layerkit command of the user; its state directory is in the folder."""
     files = [folder / "stdout", folder / "stderr"]
 
@@ -73,12 +94,12 @@ def layerkit(folder: Path, *arguments: str, subordinate: bool = False) -> Ran:
     return Ran(code, *(file.read_text() for file in files))
 
 
-def _write_files(etc: Path, *, subordinate: bool) -> None:
+def _write_files(etc: Path, *, subordinate: int) -> None:
     etc.mkdir(exist_ok=True)
     passwd = Path("/etc/passwd").read_text()
     (etc / "passwd").write_text(f"{passwd}tester:x:{USER}:{USER}::{HOME}:/bin/sh\n")
     for name in ("subuid", "subgid"):
-        (etc / name).write_text(f"tester:{FIRST}:{COUNT}\n" if subordinate else "")
+        (etc / name).write_text(f"tester:{FIRST}:{COUNT}\n" * subordinate)
 
 
 def _bind(source: Path, target: Path) -> None:

@@ -52,6 +52,7 @@ class ErofsDriver:
 
     name = "erofs"
     is_layered = True
+    user_xattrs = False
     directory = UPPER
 
     def __init__(self, root: Path, scratch: Path, remove: Callable[[Path], None]) -> None:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from layerkit.errors import UsageError
 from layerkit.snapshot import idmap
 from layerkit.snapshot.idmap import IdMaps, Range
 
@@ -70,3 +71,31 @@ def test_one_kind_of_ids_alone_is_none(tmp_path, missing, content):
         (tmp_path / missing).write_text(content)
 
     assert idmap.of_this_user(tmp_path) is None
+
+
+ME_ALONE = Range(0, os.geteuid(), 1)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "id_"),
+    [
+        pytest.param([Range(1, 9000, 10), Range(11, 9000, 10)], 9000, id="SN-18-twice"),
+        pytest.param([Range(1, 9000, 10), Range(11, 8995, 6)], 9000, id="SN-18-one-in-common"),
+        pytest.param([Range(1, 9000, 10), Range(10, 9900, 1)], 10, id="SN-18-inside"),
+        pytest.param([Range(1, os.geteuid(), 5)], os.geteuid(), id="SN-18-the-users-own"),
+    ],
+)
+def test_an_id_in_two_ranges_is_an_error(ranges, id_):
+    """No such map can be had; the error names the id, and the file that says so."""
+    for kind, maps in (
+        ("user", ((ME_ALONE, *ranges), (ME_ALONE,))),
+        ("group", ((ME_ALONE,), (ME_ALONE, *ranges))),
+    ):
+        with pytest.raises(UsageError, match=f"cannot map {kind} ids: {id_} is in two") as caught:
+            IdMaps(*maps)
+        assert caught.value.hint == f"see /etc/sub{kind[0]}id"
+
+
+def test_a_user_alone_is_root_of_one_id():
+    """That map needs nobody's leave."""
+    assert idmap.of_this_user_alone() == IdMaps((ME_ALONE,), (Range(0, os.getegid(), 1),))

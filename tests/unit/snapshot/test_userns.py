@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 from support import seccomp
-from support.users import COUNT, FIRST, USER, as_user
+from support.users import COUNT, FIRST, USER, as_user, in_namespaces
 
 from layerkit.errors import StoreError, StoreFullError
+from layerkit.ops.drivers import DRIVERS, drivers_of
 from layerkit.snapshot import idmap, userns
 from layerkit.snapshot.skipped import Skipped
 
@@ -141,3 +142,37 @@ def test_ids_of_somebody_else_are_not_mapped(check, kind):
         assert userns.run(foreign, lambda: raise_(AssertionError("done all the same"))) is None
 
     check(run)
+
+
+def test_a_user_alone_is_root_of_its_id(tmp_path):
+    """Without subordinate ids, and without any program, there is a namespace of one id."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+
+    def work():
+        assert (os.getuid(), os.getgid()) == (0, 0)
+        with open("file", "w") as file, pytest.raises(OSError, match="Invalid argument") as caught:
+            os.fchown(file.fileno(), 1, 1)
+        assert caught.value.errno == errno.EINVAL
+        return Skipped()
+
+    def run():
+        os.environ["PATH"] = "/nowhere"
+        assert userns.run(idmap.of_this_user_alone(), work) == Skipped()
+
+    assert as_user(folder, run) == 0
+    status = (folder / "file").stat()
+    assert (status.st_uid, status.st_gid) == (USER, USER)
+
+
+@pytest.mark.parametrize("run", [as_user, in_namespaces])
+def test_the_drivers_of_a_user(tmp_path, run):
+    """OV-38: overlay and copy, in a user namespace and before there is one; erofs is the host's root's."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+
+    def work():
+        assert [each.name for each in DRIVERS if not each.obstacle()] == ["overlay", "copy"]
+        assert drivers_of(folder)["overlay"].user_xattrs
+
+    assert run(folder, work) == 0
