@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from layerkit.layer import names, writer
-from layerkit.tree import Kind, Node, Tree, find, parents, walk
+from layerkit.tree import Kind, Node, Tree, find, inside, join, parents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from layerkit.tree import Change
 
@@ -22,10 +22,12 @@ Item: TypeAlias = tuple[bytes, Node | None]
 """A path with its node, or a path to hide."""
 
 
-def plan(after: Tree, changes: Iterable[Change], warn: Callable[[str], None]) -> list[Item]:
+def plan(
+    before: Tree, after: Tree, changes: Iterable[Change], warn: Callable[[str], None]
+) -> list[Item]:
     """The paths of a layer in the order of its archive; `warn` is told of names it cannot hold.
 
-    `changes` are all that lead to `after`, folders with changes below included. Every name of a
+    `changes` are all that lead from `before` to `after`, folders with changes below included. Every name of a
     file is in it as soon as one is: else they would be two files.
     """
     written: dict[bytes, Node] = {}
@@ -36,7 +38,7 @@ def plan(after: Tree, changes: Iterable[Change], warn: Callable[[str], None]) ->
         # A tar holds no socket, but what it took the place of is gone all the same.
         if change.before is not None and (change.after is None or _is_socket(change.after)):
             hidden.append(change.path)
-    _complete_links(after, written)
+    _complete_links(before, after, written)
     _leave_out_markers(written, warn)
     items: list[Item] = [*written.items(), *((path, None) for path in hidden)]
     return sorted(items, key=lambda item: writer.place(item[0], hides=item[1] is None))
@@ -46,15 +48,29 @@ def _is_socket(node: Node) -> bool:
     return node.kind is Kind.SOCKET
 
 
-def _complete_links(after: Tree, written: dict[bytes, Node]) -> None:
+def _complete_links(before: Tree, after: Tree, written: dict[bytes, Node]) -> None:
+    """Add the other names of files of which one is written; what both trees share has none."""
     groups = {id(node) for node in written.values() if node.children is None}
-    for path, node in walk(after) if groups else ():
+    for path, node in _not_shared(before, after) if groups else ():
         if id(node) in groups and path not in written:
             written[path] = node
             for parent in parents(path):
                 folder = find(after, parent)
                 assert folder is not None
                 written.setdefault(parent, folder)
+
+
+def _not_shared(before: Tree, after: Tree) -> Iterator[tuple[bytes, Node]]:
+    """The paths of `after` with another node than in `before`."""
+    stack: list[tuple[bytes, Node | None, Node]] = [(b"", before, after)]
+    while stack:
+        path, old, new = stack.pop()
+        known = {} if old is None else inside(old)
+        for name, node in inside(new).items():
+            below = known.get(name)
+            if below is not node:
+                yield join(path, name), node
+                stack.append((join(path, name), below, node))
 
 
 def _leave_out_markers(written: dict[bytes, Node], warn: Callable[[str], None]) -> None:

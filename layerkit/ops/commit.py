@@ -95,9 +95,12 @@ def commit(home: Home, text: str, options: CommitOptions, observe: Observer = ig
 
 def _layer(inside: LocalContainer, options: CommitOptions, observe: Observer) -> Iterator[bytes]:
     """The tar of what the container changed."""
-    items = changeset.plan(
-        inside.tree(), _changes(inside), lambda text: observe(Notice("warning", text))
-    )
+    changes = _changes(inside)
+
+    def warn(text: str) -> None:
+        observe(Notice("warning", text))
+
+    items = changeset.plan(inside.base(), inside.tree(), changes, warn)
     return Tarring(inside.content, observe, _shown(options.latest)).pieces(items)
 
 

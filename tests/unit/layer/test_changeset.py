@@ -56,7 +56,7 @@ def planned(lower, after, tars):
     def same_content(_path, old, new):
         return content(tars[old.layer], old.entry) == content(tars[new.layer], new.entry)
 
-    return changeset.plan(after, compare(lower, after, same_content), pytest.fail)
+    return changeset.plan(lower, after, compare(lower, after, same_content), pytest.fail)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,10 @@ def test_a_socket_in_the_place_of_a_file_hides_it():
     socket = Node(Entry(b"one", Kind.SOCKET), 1)
     changes = [Change(b"one", lower.children[b"one"], socket)]
 
-    assert changeset.plan(lower, changes, pytest.fail) == [(b"one", None), (b"one", socket)]
+    assert changeset.plan(empty(), lower, changes, pytest.fail) == [
+        (b"one", None),
+        (b"one", socket),
+    ]
 
 
 def test_a_name_that_is_a_marker_is_left_out():
@@ -128,7 +131,7 @@ def test_a_name_that_is_a_marker_is_left_out():
     after = Node(empty().entry, 1, {b".wh.d": folder})
     told = []
 
-    plan = changeset.plan(after, compare(empty(), after, pytest.fail), told.append)
+    plan = changeset.plan(empty(), after, compare(empty(), after, pytest.fail), told.append)
 
     assert plan == []
     assert told == ["left out '.wh.d': in a layer this name is that of a whiteout"]
@@ -155,7 +158,7 @@ def test_any_tree_comes_back_from_its_layer(layers, kept):
     def same_content(_path, old, new):
         return content(tars[old.layer], old.entry) == content(tars[new.layer], new.entry)
 
-    plan = changeset.plan(after, compare(base, after, same_content), pytest.fail)
+    plan = changeset.plan(base, after, compare(base, after, same_content), pytest.fail)
     writing = Tarring(lambda found: iter([content(stacks.CONTENT, found.node.entry)]), pytest.fail)
     tars.append(b"".join(writing.pieces(plan)))
     again = merge.apply(base, entries_of(tars[-1], pytest.fail), len(layers))
