@@ -64,9 +64,11 @@ def main() -> None:
     parser.add_argument("--folders", type=int, default=7000, help="of 12 files each")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="layerkit-diff-") as name:
-        with tools(Path(name), options.folders) as found:
-            measured = {part: PARTS[part](found, options.rounds) for part in options.parts}
+    with (
+        tempfile.TemporaryDirectory(prefix="layerkit-diff-") as name,
+        tools(Path(name), options.folders) as found,
+    ):
+        measured = {part: PARTS[part](found, options.rounds) for part in options.parts}
     result = {
         "machine": common.machine("dockerd"),
         "not_installed": [each for each in _COMMANDS if each not in found],
@@ -105,18 +107,17 @@ def archive(folders: int, changed: int) -> bytes:
         tars.file("bin/busybox", boxes.BUSYBOX.read_bytes(), mode=0o755),
         *(tars.symlink(f"bin/{name}", "busybox") for name in ("sh", "rm")),
         tars.directory("data/"),
-        *(
-            tars.directory(f"data/{number}/") + b"".join(contents(number, number < changed))
-            for number in range(folders)
-        ),
+        *(folder(number, "changed" if number < changed else "first") for number in range(folders)),
     )
 
 
-def contents(folder: int, is_changed: bool) -> Iterator[bytes]:
-    """The files of a folder."""
-    for number in range(FILES):
-        text = f"changed {folder}" if is_changed and number == 0 else f"{folder} {number}"
-        yield tars.file(f"data/{folder}/{number}", text)
+def folder(number: int, text: str) -> bytes:
+    """A folder with its files; the first of them has this text."""
+    files = [
+        tars.file(f"data/{number}/{each}", f"{number} {each} {'' if each else text}")
+        for each in range(FILES)
+    ]
+    return b"".join((tars.directory(f"data/{number}/"), *files))
 
 
 def container(found: Mapping[str, Tool], rounds: int) -> dict[str, object]:
