@@ -49,9 +49,7 @@ def test_every_difference_that_is_allowed_is_shown_by_an_example():
     ],
 )
 def test_docker_tells_the_same(docker, cli, state_root, tmp_path, numbers):
-    """What docker tells, layerkit tells with each driver; what it tells beyond that, docker cannot
-    see.
-    """
+    """What docker tells, layerkit tells with each driver, and beyond that all that docker cannot see."""
     sequences = [*([each] for each in EXAMPLES.values()), *map(shell_changes.sequence, numbers)]
     with TestRegistry() as registry:
         registry.add_image("app", "1", shell_changes.layers(sequences))
@@ -72,6 +70,7 @@ def test_docker_tells_the_same(docker, cli, state_root, tmp_path, numbers):
         wrong = unexplained(told[driver], told["docker"], unseen)
         assert wrong == [], (driver, sequences_of(wrong, sequences))
     assert told["erofs"] == told["overlay"] == told["copy"]
+    assert {f"C {path}" for path in unseen} - set(told["erofs"]) == set()
     for number, reason in enumerate(EXAMPLES):
         assert {unseen.get(line[2:]) for line in told["erofs"] if is_of(number, line)} == {
             None,

@@ -10,7 +10,7 @@ import random
 from typing import TYPE_CHECKING
 
 from support import images
-from support.tars import archive, directory, fifo, file, symlink, whiteout
+from support.tars import archive, character, directory, fifo, file, symlink, whiteout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ TOOLS = ("chown", "cut", "mkfifo", "mknod", "setfattr", "tr", "truncate")
 CAPABILITY = b"\x01\x00\x00\x02\x00\x20" + bytes(14)
 _FILES = ("a", "b", "d/x", "d/y", "d/e/z", "d/e/k", "n/q", "k")
 _FOLDERS = ("d", "d/e", "n", "empty", "new")
-_OTHERS = ("l", "p", "gone", "gone/f", "d/new", "new/f", "other")
+_OTHERS = ("l", "p", "c", "gone", "gone/f", "d/new", "new/f", "other")
 _PATHS = (*_FILES, *_FILES, *_FOLDERS, *_OTHERS)
 # A fifo would wait for whoever reads; through a symlink a command changes something else.
 _FUNCTIONS = """\
@@ -32,6 +32,7 @@ write() { [ -p "$1" ] || echo "$2" > "$1"; }
 append() { [ -p "$1" ] || echo "$2" >> "$1"; }
 again() { plain "$1" && cp -p "$1" tmp && cat tmp > "$1" && touch -r tmp "$1"; rm -f tmp; }
 other() { plain "$1" && cp -p "$1" tmp && tr a-y b-z < tmp > "$1" && touch -r tmp "$1"; rm -f tmp; }
+grown() { plain "$1" && cp -p "$1" tmp && echo x >> "$1" && touch -r tmp "$1"; rm -f tmp; }
 copied() { plain "$1" && cp -a "$1" tmp && mv -f -T tmp "$1"; rm -f tmp; }
 aim() {
     [ -L "$1" ] || return
@@ -78,6 +79,7 @@ def _below(number: int) -> bytes:
             file(f"{root}/b", "old"),
             symlink(f"{root}/l", "a"),
             fifo(f"{root}/p"),
+            character(f"{root}/c", 1, 3),
             file(f"{root}/k", "capable", mode=0o755, pax=capable),
             directory(f"{root}/d/", 0o750, uid=5),
             file(f"{root}/d/x", "text in x", mode=0o4755),
@@ -104,8 +106,8 @@ def _above(number: int) -> bytes:
     )
 
 
-def _with_path(*forms: str) -> Callable[[random.Random], str]:
-    """A command with these placeholders: `{p}` and `{q}` are paths, `{f}` one of the image's files."""
+def _one_of(*forms: str) -> Callable[[random.Random], str]:
+    """One of these forms: `{p}` and `{q}` are any paths, `{f}` a file and `{d}` a folder at first."""
 
     def command(chance: random.Random) -> str:
         return chance.choice(forms).format(
@@ -118,6 +120,7 @@ def _with_path(*forms: str) -> Callable[[random.Random], str]:
             owner=chance.choice(("0:0", "5:6", "7:8")),
             size=chance.choice((0, 4, 5, 300, 5000)),
             time=chance.choice(("1000000000", "1000000000.25", "1000000000.75", "1", "2000000000")),
+            minor=chance.choice((3, 5)),
             target=chance.choice(("a", "b", "d", "p", "nowhere")),
         )
 
@@ -125,22 +128,23 @@ def _with_path(*forms: str) -> Callable[[random.Random], str]:
 
 
 _COMMANDS = (
-    _with_path("write {p} {word}", "append {p} {word}", "write {f} {word}"),
-    _with_path("truncate -s {size} {p}", "truncate -s {size} {f}"),
-    _with_path("chmod {mode} {p}", "chmod {mode} {d}", "chmod $(stat -c %a {p}) {p}"),
-    _with_path("chown -h {owner} {p}", "chown -h $(stat -c %u:%g {p}) {p}"),
-    _with_path("mv -f -T {p} {q}", "mv -f -T {d} {q}", "mv {f} {d}"),
-    _with_path("mv -T {d} away; mv -T away {d}", "mv -T {f} away; mv -T away {f}"),
-    _with_path("rm -f {f}", "rm -r -f {p}", "rm -r -f {d}"),
-    _with_path("rmdir {d}; mkdir {d}", "rm -r {d} && mkdir {d}", "mkdir {p}"),
-    _with_path("mkdir new; write new/f {word}", "mkdir -p {d}/m/n; write {d}/m/n/f {word}"),
-    _with_path("rm -r -f {d} && write {d} {word}", "rm -f {f} && mkdir {f} && write {f}/in {word}"),
-    _with_path("ln -f -T {f} {f}.name", "ln -f -T {f} {f}.name; write {f}.name {word}"),
-    _with_path("ln -s -f -n -T {target} {p}", "ln -s -f -n -T {target} l", "aim l {target}"),
-    _with_path("mkfifo {p}", "rm -f {f} && mkfifo {f}", "mknod {p} c 1 3"),
-    _with_path("touch -h {p}", "touch -h -d @{time} {p}", "touch -h -d @{time} {f}"),
-    _with_path("write {d}/tmp x; rm {d}/tmp", "mkdir {d}/tmp; rmdir {d}/tmp"),
-    _with_path("again {f}", "copied {f}", "other {f}"),
-    _with_path("setfattr -h -n user.k -v v {f}", "setfattr -h -n user.k -v w {p}"),
-    _with_path("setfattr -h -x user.k d/e/k", "setfattr -h -x security.capability k"),
+    _one_of("write {p} {word}", "append {p} {word}", "write {f} {word}"),
+    _one_of("truncate -s {size} {p}", "truncate -s {size} {f}"),
+    _one_of("chmod {mode} {p}", "chmod {mode} {d}", "chmod $(stat -c %a {p}) {p}"),
+    _one_of("chown -h {owner} {p}", "chown -h $(stat -c %u:%g {p}) {p}"),
+    _one_of("mv -f -T {p} {q}", "mv -f -T {d} {q}", "mv {f} {d}"),
+    _one_of("mv -T {d} away; mv -T away {d}", "mv -T {f} away; mv -T away {f}"),
+    _one_of("rm -f {f}", "rm -r -f {p}", "rm -r -f {d}"),
+    _one_of("rmdir {d}; mkdir {d}", "rm -r {d} && mkdir {d}", "mkdir {p}"),
+    _one_of("mkdir new; write new/f {word}", "mkdir -p {d}/m/n; write {d}/m/n/f {word}"),
+    _one_of("rm -r -f {d} && write {d} {word}", "rm -f {f} && mkdir {f} && write {f}/in {word}"),
+    _one_of("ln -f -T {f} {f}.name", "ln -f -T {f} {f}.name; write {f}.name {word}"),
+    _one_of("ln -s -f -n -T {target} {p}", "ln -s -f -n -T {target} l", "aim l {target}"),
+    _one_of("mkfifo {p}", "rm -f {f} && mkfifo {f}", "mknod {p} c 1 3"),
+    _one_of("rm c && mknod -m 644 c c 1 {minor} && touch -h -d @1000000000 c"),
+    _one_of("touch -h {p}", "touch -h -d @{time} {p}", "touch -h -d @{time} {f}"),
+    _one_of("write {d}/tmp x; rm {d}/tmp", "mkdir {d}/tmp; rmdir {d}/tmp"),
+    _one_of("again {f}", "copied {f}", "other {f}", "grown {f}"),
+    _one_of("setfattr -h -n user.k -v v {f}", "setfattr -h -n user.k -v w {p}"),
+    _one_of("setfattr -h -x user.k d/e/k", "setfattr -h -x security.capability k"),
 )
