@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SEED = 1
 PROGRAM = "sh /changes"
-TOOLS = ("chown", "cut", "mkfifo", "mknod", "setfattr", "tr", "truncate")
+TOOLS = ("chown", "mkfifo", "mknod", "setfattr", "tr", "truncate")
 """What the sequences call beyond what `images.sample_layer` has."""
 CAPABILITY = b"\x01\x00\x00\x02\x00\x20" + bytes(14)
 _FILES = ("a", "b", "d/x", "d/y", "d/e/z", "d/e/k", "n/q", "k")
