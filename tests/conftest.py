@@ -133,11 +133,16 @@ def layerkit_command(environment) -> list[str]:
         pytest.param("docker", marks=pytest.mark.debian(*engines.DOCKER_PROGRAMS)),
     ]
 )
-def engine(request, environment, tmp_path) -> Iterator[engines.Engine]:
+def engine(request, environment, tmp_path) -> engines.Engine:
     """podman, then docker with a daemon of its own; for tests that are marked as for root."""
     if request.param == "podman":
-        yield engines.podman(tmp_path / "podman")
-        return
+        return engines.podman(tmp_path / "podman")
+    return request.getfixturevalue("docker")
+
+
+@pytest.fixture
+def docker(environment) -> Iterator[engines.Engine]:
+    """docker with a daemon of its own; for tests that are marked as for root."""
     with contextlib.ExitStack() as stack:
         try:
             docker = stack.enter_context(engines.docker())
