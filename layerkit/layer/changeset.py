@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from layerkit.layer import names, writer
-from layerkit.tree import Kind, Node, Tree, find, inside, join, parents
+from layerkit.tree import Kind, Node, Tree, find, inside, join, parents, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,10 +49,12 @@ def _is_socket(node: Node) -> bool:
 
 
 def _complete_links(before: Tree, after: Tree, written: dict[bytes, Node]) -> None:
-    """Add the other names of files of which one is written; what both trees share has none."""
-    groups = {id(node) for node in written.values() if node.children is None}
-    for path, node in _not_shared(before, after) if groups else ():
-        if id(node) in groups and path not in written:
+    """Add the other names of files of which one is written."""
+    files = {id(node): node for node in written.values() if node.children is None}
+    # Only a file that was there before can have a name that both trees share.
+    is_old = any(find(before, node.entry.path) is node for node in files.values())
+    for path, node in walk(after) if is_old else _not_shared(before, after):
+        if id(node) in files and path not in written:
             written[path] = node
             for parent in parents(path):
                 folder = find(after, parent)
