@@ -13,6 +13,7 @@ Files that were one under two names and are two now, or the other way round, dif
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -153,14 +154,15 @@ def _files(old: Tree, new: Tree) -> dict[bytes, tuple[Node, Node]]:
 def _add_regrouped(
     found: dict[bytes, Change], files: Mapping[bytes, tuple[Node, Node]], *, splits: bool
 ) -> None:
-    """Add `links` where a file is one with another name than before, its first one in each tree."""
-    first_old: dict[int, bytes] = {}
-    first_new: dict[int, bytes] = {}
-    for path in sorted(files):
-        old, new = files[path]
-        was = first_old.setdefault(id(old), path)
-        first = first_new.setdefault(id(new), path)
-        if was != first and (splits or first != path):
+    """Add `links` where a file has other names than it had, among those that both trees have."""
+    old_names: dict[int, set[bytes]] = defaultdict(set)
+    new_names: dict[int, set[bytes]] = defaultdict(set)
+    for path, (old, new) in files.items():
+        old_names[id(old)].add(path)
+        new_names[id(new)].add(path)
+    for path, (old, new) in files.items():
+        had, has = old_names[id(old)], new_names[id(new)]
+        if not has <= had or (splits and has != had):
             why = found[path].why if path in found else ()
             found[path] = Change(path, old, new, (*why, "links"))
 

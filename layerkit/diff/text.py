@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 
+from layerkit.diff import lines
+
 LIMIT = 1 << 20
-"""The most bytes of a file that are compared line by line; comparing takes more than linear time."""
-_LINES = 20_000
+"""The most bytes of a file that are compared line by line."""
 _LOOK = 8192
 
 
@@ -24,10 +24,10 @@ def unified(path: bytes, old: bytes | None, new: bytes | None) -> list[str]:
     contents = [content or b"" for content in (old, new)]
     if not all(map(_is_text, contents)):
         return [f"Binary files {names[0]} and {names[1]} differ"]
-    lines = [content.decode().splitlines() for content in contents]
-    if max(map(len, contents)) > LIMIT or max(map(len, lines)) > _LINES:
+    if max(map(len, contents)) > LIMIT:
         return [f"Files {names[0]} and {names[1]} are too long to be compared line by line"]
-    return list(difflib.unified_diff(lines[0], lines[1], names[0], names[1], lineterm=""))
+    hunks = list(lines.unified(*(content.decode() for content in contents)))
+    return [f"--- {names[0]}", f"+++ {names[1]}", *hunks] if hunks else []
 
 
 def _is_text(content: bytes) -> bool:

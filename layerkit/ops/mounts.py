@@ -38,7 +38,7 @@ def mount(home: Home, text: str, observe: Observer = ignore) -> Path:
         image = find_image(home, text)
         root = views.of_layers(home, image, home.driver(), observe).look()
         return _mount(mountpoints.place(home, image.manifest.hex), root, readonly=True)
-    with uppers.locked(home, container, "mount"):
+    with uppers.locked(home, container, "mount", mounted=True):
         uppers.settle(home, container)
         driver = home.driver(container.driver)
         view = views.of_image(home, image_of(home, container.manifest), driver, observe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from layerkit.ops.home import Home
     from layerkit.ops.inside import Comparable
     from layerkit.ops.layers import Known
+
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 def find(home: Home, text: str, known: Known) -> Comparable:
@@ -49,7 +52,7 @@ def _folder(text: str) -> LocalFolder:
 
 def _layers(home: Home, name: str, number: str, known: Known) -> LocalImage:
     image = find_image(home, name)
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= len(image.layers):
+    if _NUMBER.fullmatch(number) is None or not 1 <= int(number) <= len(image.layers):
         raise UsageError(
             f"invalid layer {number!r} of {name}: wanted a number from 1 to {len(image.layers)}"
         )

@@ -16,6 +16,7 @@ import os
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, NotFoundError
+from layerkit.ops import mountpoints
 from layerkit.snapshot.copied import clone
 from layerkit.snapshot.layered import make_upper
 from layerkit.snapshot.upper import read_root
@@ -58,8 +59,14 @@ def _lock(home: Home, container: ContainerRecord) -> Path:
 
 
 @contextlib.contextmanager
-def locked(home: Home, container: ContainerRecord, what: str) -> Iterator[None]:
-    """Keep a container from being started; raises `ConflictError` while it runs."""
+def locked(
+    home: Home, container: ContainerRecord, what: str, *, mounted: bool = False
+) -> Iterator[None]:
+    """Keep a container from being started; raises `ConflictError` while it runs.
+
+    So it does while it is mounted, where that is not what is wanted: nobody may move what a mount
+    writes to.
+    """
 
     def refuse() -> None:
         raise ConflictError(
@@ -70,6 +77,11 @@ def locked(home: Home, container: ContainerRecord, what: str) -> Iterator[None]:
     with files.guarded("lock container"):
         lock.acquire(refuse)
     try:
+        if not mounted and mountpoints.types(mountpoints.place(home, container.id)):
+            raise ConflictError(
+                f"cannot {what} {container.name}: it is mounted",
+                hint=f"layerkit umount {container.name}",
+            )
         yield
     finally:
         lock.release()

@@ -225,10 +225,11 @@ def test_the_exit_code_tells_differences(cli, images, sides, code):
         (("one:1", "three:1#4"), "invalid layer '4' of three:1: wanted a number from 1 to 3"),
         (("one:1", "three:1#0"), "wanted a number from 1 to 3"),
         (("one:1", "three:1#x"), "wanted a number from 1 to 3"),
+        (("one:1", "three:1#" + "9" * 5000), "wanted a number from 1 to 3"),
         (("--format", "json", "--why", "one:1", "two:1"), "--format json has everything in it"),
         (("--report", "x.html", "--size", "one:1", "two:1"), "--report has everything in it"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "",
 )
 def test_what_cannot_be_compared_is_named(cli, images, arguments, message):
     """With what was wanted, and nothing printed."""
@@ -245,8 +246,9 @@ def test_a_group_of_names_that_split(cli, diff, tmp_path):
     oci_layout(tmp_path / "split", [BASE, split], name="split:1")
     assert cli("load", "-q", "-i", tmp_path / "split").code == 0
 
-    assert diff("--why", "one:1", "split:1") == ["C /pair\tlinks"]
-    assert diff("--why", "split:1", "one:1") == ["C /pair\tlinks"]
+    told = ["C /other\tlinks", "C /pair\tlinks"]
+    assert [each.replace("time, ", "") for each in diff("--why", "one:1", "split:1")] == told
+    assert [each.replace("time, ", "") for each in diff("--why", "split:1", "one:1")] == told
 
 
 def test_a_page_is_written(diff, tmp_path):

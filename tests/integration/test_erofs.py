@@ -30,7 +30,7 @@ from support.trees import differences, scan
 from layerkit import digest, linux, loop, mounting
 from layerkit.errors import IntegrityError, StoreError
 from layerkit.snapshot import kernel
-from layerkit.snapshot.erofs import image
+from layerkit.snapshot.erofs import driver, image
 from layerkit.tree import Entry, Extent, Kind, Node, empty
 
 pytestmark = [
@@ -285,3 +285,44 @@ def test_what_cannot_be_addressed_is_refused(tmp_path):
     ):
         image.write(opened.fileno(), tree, [3 << 40], [].__getitem__, bytes(16))
     assert caught.value.hint == "use --driver overlay"
+
+
+@pytest.mark.parametrize(
+    ("release", "loops", "obstacle"),
+    [
+        ("6.18.44-x", False, ""),
+        ("6.12", False, ""),
+        ("6.11.2", True, ""),
+        ("6.11.2", False, "EROFS images as files need Linux 6.12, and there are no loop devices"),
+        ("6.3.0-1", True, "EROFS with blocks of 512 bytes needs Linux 6.4"),
+        ("5.10", True, "EROFS with blocks of 512 bytes needs Linux 6.4"),
+    ],
+)
+def test_old_kernels_say_why_not(tmp_path, release, loops, obstacle):
+    """The driver is not chosen where its images cannot be mounted."""
+    if loops:
+        (tmp_path / "loop-control").touch()
+
+    assert driver._too_old(release, tmp_path) == obstacle
+
+
+@pytest.mark.parametrize("part", ["notes", "image.erofs"])
+def test_a_damaged_view_is_no_crash(bench, part):
+    """Notes that make no sense have it made again; an image that makes none is a clear error."""
+    stack = bench.stack([archive(*(file(f"d{number}/f") for number in range(50)))])
+    bench.driver.prepare(stack, lambda _event: None)
+    (folder,) = (bench.root / "views").iterdir()
+    path = folder / part
+    size = path.stat().st_size
+    for seed in range(50):
+        damaged = bytearray(path.read_bytes())
+        random.Random(seed).shuffle(damaged) if part == "notes" else None
+        for at in random.Random(seed).sample(range(2048, size), 200) if part != "notes" else ():
+            damaged[at] ^= 0xFF
+        path.write_bytes(damaged)
+        with contextlib.suppress(StoreError):
+            tree = bench.driver.tree(stack, lambda _event: None)
+            for name in list(tree.children)[:20]:
+                _ = tree.children[name].children
+    bench.driver.remove(stack.chains[-1])
+    assert bench.driver.tree(stack, lambda _event: None).children.keys()

@@ -133,6 +133,18 @@ def make(root, driver, name):
         homes.create(home, find_image(home, "layout:test"), name=name, driver=driver)
 
 
+def test_what_is_mounted_is_not_moved_away(layerkit, state_root, driver):
+    """A snapshot would take the folder that the mount writes to."""
+    make(state_root, driver, "box")
+    only_line(layerkit("mount", "box"))
+
+    refused = layerkit("snapshot", "create", "box", "s")
+
+    assert refused.err.startswith("layerkit: cannot make a snapshot of box: it is mounted\n")
+    assert layerkit("umount", "box").code == 0
+    assert layerkit("snapshot", "create", "box", "s").code == 0
+
+
 def test_a_container_that_runs_is_not_mounted(layerkit, state_root, driver):
     """Two mounts of one upper would be undefined (overlayfs.rst)."""
     make(state_root, driver, "box")

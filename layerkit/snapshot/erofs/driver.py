@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,7 +23,6 @@ from layerkit.tree import Entry  # noqa: TC001  msgspec reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from layerkit.digest import ChainID
     from layerkit.events import Observer
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _IMAGE = "image.erofs"
 _NOTES = "notes"
 _UUID = 16  # bytes
+_SMALL_BLOCKS = (6, 4)
+_FILES = (6, 12)
 
 
 class _Notes(msgspec.Struct, frozen=True, array_like=True):
@@ -61,7 +64,7 @@ class ErofsDriver:
     @staticmethod
     def obstacle() -> str:
         """Why it does not work here, "" if it does."""
-        return kernel.obstacle("erofs") or kernel.obstacle("overlay")
+        return kernel.obstacle("erofs") or kernel.obstacle("overlay") or _too_old()
 
     def prepare(self, stack: Stack, observe: Observer) -> LayeredView:
         """The image of the topmost tree."""
@@ -83,9 +86,12 @@ class ErofsDriver:
         """The image's directory, made now where it is missing or damaged, and the notes in it."""
         name = stack.chains[-1].hex
         folder = self._folders.path(name)
-        notes = _read(folder)
+        notes = None
+        if folder.is_dir():
+            notes = _read(folder)
+            if notes is None:
+                self._folders.remove(name)
         if notes is None:
-            self._folders.remove(name)
             notes, skipped = self._make(name, stack)
             if skipped:
                 observe(skipped.notice("warning", " in the image's view"))
@@ -114,6 +120,16 @@ class ErofsDriver:
             with _synced(beside / _NOTES) as file:
                 os.write(file, msgspec.msgpack.encode(notes))
         return notes, written.skipped
+
+
+def _too_old(release: str = os.uname().release, devices: Path = Path("/dev")) -> str:
+    """Why this version of Linux mounts no image of ours, "" if it does."""
+    found = tuple(map(int, re.findall(r"\d+", release)[:2]))
+    if found < _SMALL_BLOCKS:
+        return "EROFS with blocks of 512 bytes needs Linux 6.4"
+    if found < _FILES and not (devices / "loop-control").exists():
+        return "EROFS images as files need Linux 6.12, and there are no loop devices"
+    return ""
 
 
 def _read(folder: Path) -> _Notes | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import mmap
 import stat
+import struct
 from typing import TYPE_CHECKING
 
 from layerkit.errors import StoreError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _KINDS = {mode: kind for kind, mode in fmt.MODES.items()}
 _PREFIXES = {number: name for name, number in fmt.XATTR_PREFIXES.items()}
 _DOTS = (b".", b"..")
+_NONSENSE = (struct.error, LookupError, OverflowError, ValueError)
+_HINT = "remove what is in `views` of the state directory: it is made again"
 
 
 def tree(path: Path, layers: Sequence[int], owner: int) -> Tree:
@@ -65,6 +68,12 @@ class _Image:
         return found
 
     def _read(self, number: int, path: bytes) -> Node:
+        try:
+            return self._parse(number, path)
+        except _NONSENSE as error:
+            raise StoreError("damaged view: an inode makes no sense", hint=_HINT) from error
+
+    def _parse(self, number: int, path: bytes) -> Node:
         at = self._inodes * fmt.BLOCK + number * fmt.SLOT
         form, units, mode, _, size, place, _, uid, gid, seconds, nanos, _ = fmt.INODE.unpack_from(
             self._data, at
@@ -159,8 +168,11 @@ class _Folder(Node):
         """What is in it."""
         if self._known is None:
             path, image = self.entry.path, self._image
+            try:
+                names = dict(image.names(self._begin, self._size))
+            except _NONSENSE as error:
+                raise StoreError("damaged view: a folder makes no sense", hint=_HINT) from error
             self._known = {
-                name: image.node(number, join(path, name))
-                for name, number in image.names(self._begin, self._size)
+                name: image.node(number, join(path, name)) for name, number in names.items()
             }
         return self._known

@@ -308,3 +308,36 @@ def test_back_is_the_mirror_image(layers):
         assert back[path].letter == mirrored[there[path].letter]
     assert compare(after, after, lambda *_: False) == []
     assert dataclasses.is_dataclass(next(iter(there.values()), None)) or not there
+
+
+LINKS = archive(file("a", "x"), hardlink("b", "a"), file("c", "x"), file("u", "x"))
+
+
+@pytest.mark.parametrize(
+    ("entries", "splits", "wanted"),
+    [
+        ([file("b", "x")], True, {"a": ("links",), "b": ("links",)}),
+        ([file("b", "x")], False, {}),
+        ([file("b", "y")], True, {"a": ("links",), "b": ("content", "links")}),
+        ([file("b", "y")], False, {"b": ("content",)}),
+        ([hardlink("c", "a")], True, dict.fromkeys("abc", ("links",))),
+        ([file("c", "x"), hardlink("u", "c")], False, dict.fromkeys("cu", ("links",))),
+        ([file("a", "x"), hardlink("b", "a")], True, {}),
+        ([whiteout("a")], True, {"a": ()}),
+        ([hardlink("n", "a")], True, {"n": ()}),
+        ([symlink("b", "a")], True, {"b": ("type",)}),
+    ],
+    ids=[
+        *("split", "split-not-asked", "split-and-written", "copied-up", "joined", "joined-above"),
+        *("both-copied-up", "a-name-went", "a-name-came", "became-a-symlink"),
+    ],
+)
+def test_hard_links_that_are_others(entries, splits, wanted):
+    """A file that is one with other names than before is changed, every name of it."""
+    tree = merged([LINKS])
+    after = merge.apply(tree, entries_of(archive(*entries)), 1)
+
+    wrote = b"y" in b"".join(entries)
+    found = compare(tree, after, lambda *_: not wrote, splits=splits)
+
+    assert {change.path.decode(): change.why for change in found} == wanted
