@@ -220,11 +220,13 @@ def test_buildah_unpacks_the_same(cli, change, commit, tmp_path):
     """What podman would show, for it shares that code, is the same tree."""
     change(work)
     commit()
-    source = f"oci:{os.environ['LAYERKIT_ROOT']}:docker.io/library/new:1"
+    state = Path(os.environ["LAYERKIT_ROOT"])
+    # It makes a name of the path, in which it bears no capital letter.
+    source = f"oci:{state.name}:docker.io/library/new:1"
     cli("unpack", "new:1", tmp_path / "unpacked")
     store = ("--root", f"{tmp_path}/storage", "--runroot", f"{tmp_path}/run")
     buildah = ("buildah", *store, "--storage-driver", "vfs")
-    box = run(*buildah, "from", "--quiet", "--pull", source)
+    box = run(*buildah, "from", "--quiet", "--pull", source, cwd=state.parent)
     try:
         found = without_times(scan(run(*buildah, "mount", box)))
     finally:
@@ -234,9 +236,9 @@ def test_buildah_unpacks_the_same(cli, change, commit, tmp_path):
     assert differences(without_times(scan(tmp_path / "unpacked")), found) == []
 
 
-def run(*command):
+def run(*command, cwd=None):
     """The output of another tool."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

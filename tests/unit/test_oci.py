@@ -342,9 +342,9 @@ def test_an_image_that_cannot_be_made_is_refused_before_it_is_fetched(layers, di
 
 @given(st.binary())
 def test_any_bytes_are_a_document_or_refused(data):
-    """Noise raises nothing but `DocumentError`."""
+    """Noise raises nothing but `DocumentError`; hypothesis may find a literal that is a document."""
     for parse in (oci.parse_document, oci.parse_config):
-        with pytest.raises(DocumentError):
+        with contextlib.suppress(DocumentError):
             parse(data)
 
 

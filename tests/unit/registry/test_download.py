@@ -401,7 +401,10 @@ def test_l05_a_crowded_registry_is_asked_less(registry, fetch, blob):
     """L05: the client settles at what the registry bears."""
     registry.fault("blobs", crowded(2))
 
-    assert fetch(blob, replace(LIMITS, relief=60, blob_attempts=20)) == DATA
+    # The server may see a connection end long after the client.
+    patient = replace(LIMITS, relief=60, blob_attempts=50, first_wait=0.01, longest_wait=0.3)
+
+    assert fetch(blob, patient) == DATA
 
 
 def test_a_rate_is_kept(registry, fetch, blob):
