@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support import boxes, homes, stores, tars
