@@ -12,7 +12,6 @@ Files that were one under two names and are two now, or the other way round, dif
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -42,14 +41,12 @@ def compare(
     new: Tree,
     same_content: SameContent,
     *,
-    every_reason: bool = True,
     splits: bool = False,
 ) -> list[Change]:
     """The changes from `old` to `new`, sorted by path.
 
-    Without `every_reason`, `why` has just one, and less content is compared. `splits` tells, too,
-    where only the other name of a file was replaced: not of what overlayfs wrote, which gives a
-    name that is written to a file of its own.
+    `splits` tells, too, where only the other name of a file was replaced: not of what overlayfs
+    wrote, which gives a name that is written to a file of its own.
     """
     found: dict[bytes, Change] = {}
     folders: list[tuple[bytes, Node, Node]] = []
@@ -58,7 +55,7 @@ def compare(
     while stack:
         path, before, after = stack.pop()
         for here, below, node in _names(path, before, after):
-            why = _why(here, below, node, same_content, every=every_reason)
+            why = _why(here, below, node, same_content)
             if below is None or node is None or why:
                 found[here] = Change(here, below, node, why)
             if below is not None and node is not None and node.children is not None:
@@ -93,12 +90,11 @@ def _names(
 
 
 def _why(
-    path: bytes, old: Node | None, new: Node | None, same_content: SameContent, *, every: bool
+    path: bytes, old: Node | None, new: Node | None, same_content: SameContent
 ) -> tuple[str, ...]:
     if old is None or new is None:
         return ()
-    found = reasons(path, old, new, same_content)
-    return tuple(sorted(found if every else itertools.islice(found, 1), key=REASONS.index))
+    return tuple(sorted(reasons(path, old, new, same_content), key=REASONS.index))
 
 
 def reasons(path: bytes, old: Node, new: Node, same_content: SameContent) -> Iterator[str]:

@@ -43,17 +43,8 @@ class _Connection(HTTPConnection):
         super().request(method, url, body, sent, **options)
 
 
-class _TLSConnection(HTTPSConnection):
-    def request(
-        self,
-        method: str,
-        url: str,
-        body: Any = None,
-        headers: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        url, sent = target(url, headers or {})
-        super().request(method, url, body, sent, **options)
+class _TLSConnection(_Connection, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):

@@ -306,23 +306,33 @@ def test_old_kernels_say_why_not(tmp_path, release, loops, obstacle):
     assert driver._too_old(release, tmp_path) == obstacle
 
 
-@pytest.mark.parametrize("part", ["notes", "image.erofs"])
-def test_a_damaged_view_is_no_crash(bench, part):
-    """Notes that make no sense have it made again; an image that makes none is a clear error."""
+def test_a_view_with_damaged_notes_is_made_again(bench):
+    """What the notes of an image do not say cannot be guessed, but it can be worked out anew."""
+    stack = bench.stack([archive(file("d/f"))])
+    bench.driver.prepare(stack, lambda _event: None)
+    (folder,) = (bench.root / "views").iterdir()
+    whole = (folder / "notes").read_bytes()
+    for size in range(len(whole)):
+        (folder / "notes").write_bytes(whole[:size])
+
+        tree = bench.driver.tree(stack, lambda _event: None)
+
+        assert list(tree.children) == [b"d"]
+        assert (folder / "notes").read_bytes() == whole
+
+
+def test_a_damaged_image_is_no_crash(bench):
+    """Whatever is wrong in it, reading it gives a tree or a clear error."""
     stack = bench.stack([archive(*(file(f"d{number}/f") for number in range(50)))])
     bench.driver.prepare(stack, lambda _event: None)
     (folder,) = (bench.root / "views").iterdir()
-    path = folder / part
-    size = path.stat().st_size
+    whole = (folder / "image.erofs").read_bytes()
     for seed in range(50):
-        damaged = bytearray(path.read_bytes())
-        random.Random(seed).shuffle(damaged) if part == "notes" else None
-        for at in random.Random(seed).sample(range(2048, size), 200) if part != "notes" else ():
+        damaged = bytearray(whole)
+        for at in random.Random(seed).sample(range(2048, len(whole)), 200):
             damaged[at] ^= 0xFF
-        path.write_bytes(damaged)
+        (folder / "image.erofs").write_bytes(damaged)
         with contextlib.suppress(StoreError):
             tree = bench.driver.tree(stack, lambda _event: None)
-            for name in list(tree.children)[:20]:
-                _ = tree.children[name].children
-    bench.driver.remove(stack.chains[-1])
-    assert bench.driver.tree(stack, lambda _event: None).children.keys()
+            for node in tree.children.values():
+                assert isinstance(node.children, dict | None)
