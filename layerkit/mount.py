@@ -60,3 +60,33 @@ class BindMount:
     source: Path
     target: str
     readonly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeMount:
+    """A folder that layerkit keeps under a name, seen at `target`; without a name a new one.
+
+    A new one begins with what the image has at `target`, unless `nocopy`.
+    """
+
+    name: str
+    target: str
+    readonly: bool = False
+    nocopy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TmpfsMount:
+    """A file system in memory at `target`; `size` in bytes, None for half of the memory.
+
+    `flags` are those of mount(8) that hold beside or against nosuid, nodev, noexec.
+    """
+
+    target: str
+    size: int | None = None
+    mode: int = 0o1777
+    flags: tuple[str, ...] = ()
+
+
+Mount: TypeAlias = BindMount | VolumeMount | TmpfsMount
+"""What a user can mount in a container."""

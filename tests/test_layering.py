@@ -22,10 +22,10 @@ PACKAGE = Path(layerkit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 VALUES = {
-    "digest", "errors", "events", "limits", "linux", "loop", "mount", "mounting", "oci", "oci_shapes", "platforms", "reference",
-    "strictjson", "tree",
+    "digest", "errors", "events", "limits", "linux", "loop", "mount", "mounting", "oci", "oci_shapes",
+    "platforms", "ports", "reference", "resources", "strictjson", "tree",
 }  # fmt: skip
-PARTS = {"diff", "layer", "registry", "sandbox", "snapshot", "store"}
+PARTS = {"diff", "layer", "network", "registry", "sandbox", "snapshot", "store"}
 KNOWN = VALUES | PARTS | {"ops", "cli"}
 ROOT = "layerkit"
 """What `layerkit/__init__.py` itself offers to users of the library."""
