@@ -20,6 +20,7 @@ AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
@@ -130,6 +131,7 @@ def _syscall(number: int, *argtypes: Any) -> Callable[..., int]:
 _mount = _function("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
 _umount2 = _function("umount2", c_char_p, c_int)
 _unshare = _function("unshare", c_int)
+_setns = _function("setns", c_int, c_int)
 _pivot_root = _function("pivot_root", c_char_p, c_char_p)
 _syncfs = _function("syncfs", c_int)
 _prctl = _function("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
@@ -171,6 +173,11 @@ def umount2(target: str, flags: int) -> None:
 def unshare(flags: int) -> None:
     """Leave the namespaces in `flags` for new ones."""
     _checked(_unshare(flags), "unshare")
+
+
+def setns(descriptor: int, flags: int) -> None:
+    """Join the namespaces in `flags`: of a process, by its pidfd (Linux 5.8), or by one's own file."""
+    _checked(_setns(descriptor, flags), "setns")
 
 
 def pivot_root(new_root: str, put_old: str) -> None:

@@ -15,7 +15,8 @@ class Inside:
     """The state of a process that becomes a container; every number is an open descriptor.
 
     `lifeline` is readable (at its end) when the parent died. `streams` are the prepared ends of
-    stdin (None: /dev/null), stdout and stderr, empty with a terminal. `root`, `old_root` and `proc`
+    stdin (None: /dev/null), stdout and stderr, empty with a terminal. `target` is a pidfd of the process whose
+    namespaces are joined. `root`, `old_root` and `proc`
     are set by the steps that open them; `workdir_denied` says that root may not enter
     the working directory, but the user perhaps may; `found` that the program's file was found.
     """
@@ -24,6 +25,7 @@ class Inside:
     lifeline: int
     streams: tuple[int | None, ...] = ()
     size: tuple[int, int] | None = None
+    target: int | None = None
     trampoline: int | None = None
     root: int = -1
     old_root: int = -1

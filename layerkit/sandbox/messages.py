@@ -7,11 +7,14 @@ that the program runs: execve closes the last descriptor of the container's side
 from __future__ import annotations
 
 import array
+import errno
 import json
+import os
 import socket
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
+from layerkit.errors import CommandNotFoundError, NotExecutableError, SandboxError
 from layerkit.sandbox import trampoline
 
 PACKET_LIMIT = 65536
@@ -89,3 +92,29 @@ def send(channel: socket.socket, message: Message, *descriptors: int) -> None:
     """Send the message, and the descriptors with it."""
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
     channel.sendmsg([encode(message)], [rights] if descriptors else [])
+
+
+def error(message: Message, program: str) -> SandboxError:
+    """The error that a message of a failure is, where `program` was to be executed."""
+    match message:
+        case Failed(step="", text=text):
+            return SandboxError(text)
+        case Failed(step=step, text=text):
+            return SandboxError(f"cannot {step}: {text}")
+        case NotExecuted(number=number, found=found):
+            return _not_executed(number, program, found=found)
+    return SandboxError(f"unexpected message of the container: {message}")
+
+
+def _not_executed(number: int, program: str, *, found: bool) -> SandboxError:
+    reason = os.strerror(number)
+    if number not in {errno.ENOENT, errno.ENOTDIR}:
+        hint = "it is made for another machine, or is a script without a #! line"
+        return NotExecutableError(
+            f"cannot execute {program!r}: {reason}", hint=hint if number == errno.ENOEXEC else ""
+        )
+    if found:
+        reason = "its interpreter or loader is not in the image"
+    elif "/" not in program:
+        reason = "executable file not found in $PATH"
+    return CommandNotFoundError(f"cannot execute {program!r}: {reason}")

@@ -1,101 +1,57 @@
-"""Bytes on their way between the user's descriptors and the container's, without threads.
-
-A pump waits for one thing at a time: for bytes to come, or for room to put them. So no stream can
-hold up another one, and nobody's buffer grows.
-"""
+"""Bytes on their way to a descriptor, without threads: what it has no room for yet is held."""
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import stat
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CHUNK = 65536
-_TROUBLE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
-class Pump:
-    """Moves bytes from `source` to `sink` until one of them ends, then calls `at_end`.
+class Sink:
+    """Takes bytes for `descriptor`, one piece at a time: the next one when nothing is held any more.
 
-    With `source_may_return`, EIO is no end: it is what the master of a terminal says while nobody
-    has the terminal open, which can change as long as the container lives.
+    `broken` tells that nobody reads any more.
     """
 
-    def __init__(
-        self,
-        source: int,
-        sink: int,
-        at_end: Callable[[], None],
-        *,
-        source_may_return: bool = False,
-    ) -> None:
-        self._source = source
-        self._sink = sink
-        self._at_end = at_end
-        self._source_may_return = source_may_return
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.broken = False
         self._held = memoryview(b"")
-        self._limit = _safe_amount(sink)
-        self.over = False
-        self.resting = False
+        self._limit = _safe_amount(descriptor)
+        self._may_try = not os.get_blocking(descriptor)
 
     @property
     def holding(self) -> bool:
-        """Whether bytes were read that are not written yet."""
+        """Whether there are bytes to write as soon as poll(2) tells of room."""
         return bool(self._held)
 
-    def wanted(self) -> tuple[int, int]:
-        """The descriptor and the poll event that this pump waits for."""
-        return (self._sink, select.POLLOUT) if self._held else (self._source, select.POLLIN)
+    def put(self, data: bytes | memoryview) -> None:
+        """Take bytes; they are lost where nobody reads any more."""
+        if not self.broken:
+            self._held = memoryview(data)
+            if self._may_try:
+                self.flush()
 
-    def move(self, ready: int) -> None:
-        """Do what is possible now that `ready` are the poll events of the descriptor."""
-        if self.over or not ready & (self.wanted()[1] | _TROUBLE):
-            return
-        if self._held:
-            self._write()
-        else:
-            self._read()
-
-    def end(self) -> None:
-        """Stop; bytes that are still held are lost."""
-        if not self.over:
-            self.over = True
-            self._at_end()
-
-    def _read(self) -> None:
+    def flush(self) -> None:
+        """Write as much as there is room for."""
         try:
-            self._held = memoryview(os.read(self._source, CHUNK))
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if self._source_may_return and error.errno == errno.EIO:
-                self.resting = True
-                return
-        if not self._held:
-            self.end()
-
-    def _write(self) -> None:
-        try:
-            written = os.write(self._sink, self._held[: self._limit])
+            written = os.write(self.descriptor, self._held[: self._limit])
         except BlockingIOError:
             return
         except OSError:  # nobody reads any more, or the disk is full: the writer shall notice
-            self.end()
-            return
+            self.broken = True
+            written = len(self._held)
         self._held = self._held[written:]
 
 
-def _safe_amount(sink: int) -> int:
+def _safe_amount(descriptor: int) -> int:
     """How many bytes a write may have so that it does not block once poll says there is room.
 
     A blocking pipe promises room for PIPE_BUF bytes only. Other people's descriptors stay blocking:
     the flag would hold for every process that shares them.
     """
-    if not os.get_blocking(sink) or stat.S_ISREG(os.fstat(sink).st_mode):
+    if not os.get_blocking(descriptor) or stat.S_ISREG(os.fstat(descriptor).st_mode):
         return CHUNK
     return select.PIPE_BUF

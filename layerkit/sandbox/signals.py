@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Inbox:
     """The caught signals, in the order in which they came; readable when there are some."""
 
-    def __init__(self, descriptor: int, numbers: frozenset[int]) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptors: tuple[int, int], numbers: frozenset[int]) -> None:
+        self.descriptors = descriptors
+        self._descriptor = descriptors[0]
         self._numbers = numbers
 
     def fileno(self) -> int:
@@ -50,7 +51,7 @@ def caught(numbers: Iterable[signal.Signals]) -> Iterator[Inbox]:
             stack.callback(signal.set_wakeup_fd, before)
         for number in chosen:
             stack.callback(signal.signal, number, signal.signal(number, _noted))
-        yield Inbox(read_end, frozenset(chosen))
+        yield Inbox((read_end, write_end), frozenset(chosen))
 
 
 @contextlib.contextmanager
@@ -61,6 +62,11 @@ def held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def let_in() -> None:
+    """Block no signal any more."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def reset() -> None:
