@@ -16,11 +16,13 @@ __all__ = [
     "Credentials",
     "Home",
     "Inside",
+    "Isolation",
     "Kind",
     "LayerkitError",
+    "Networking",
     "Node",
-    "RunOptions",
     "Stdio",
+    "Wishes",
     "changes",
     "compare",
     "connect",
@@ -47,7 +49,8 @@ _MODULES = {
         "changes", "compare", "load", "open_container", "open_home", "open_image", "pull", "read_file",
         "run",
     ),
-    "ops.run": ("RunOptions", "Stdio"),
+    "ops.run": ("Stdio",),
+    "ops.wishes": ("Isolation", "Networking", "Wishes"),
     "tree": ("Change", "Kind", "Node", "walk"),
 }  # fmt: skip
 """Where each name comes from."""
@@ -70,7 +73,8 @@ if TYPE_CHECKING:
         read_file,
         run,
     )
-    from layerkit.ops.run import RunOptions, Stdio
+    from layerkit.ops.run import Stdio
+    from layerkit.ops.wishes import Isolation, Networking, Wishes
     from layerkit.tree import Change, Kind, Node, walk
 else:  # a type checker that saw it would take any name
 

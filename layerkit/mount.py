@@ -55,11 +55,14 @@ RootMount: TypeAlias = OverlayMount | ErofsMount | FolderMount
 
 @dataclass(frozen=True, slots=True)
 class BindMount:
-    """One host file or folder seen at `target`, an absolute path inside the container."""
+    """One host folder, or with `is_file` anything else, seen at `target`, an absolute path inside the
+    container.
+    """
 
     source: Path
     target: str
     readonly: bool = False
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

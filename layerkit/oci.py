@@ -120,6 +120,9 @@ class RuntimeConfig:
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     working_dir: str = ""
+    stop_signal: str = ""
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,9 @@ def parse_config(raw: bytes) -> ImageConfig:
             entrypoint=tuple(runtime.entrypoint or ()),
             cmd=tuple(runtime.cmd or ()),
             working_dir=runtime.working_dir or "",
+            stop_signal=runtime.stop_signal or "",
+            exposed_ports=tuple(runtime.exposed_ports or ()),
+            volumes=tuple(runtime.volumes or ()),
         ),
         diff_ids=tuple(DiffID(_digest(text)) for text in wire.rootfs.diff_ids or ()),
         history=tuple(

@@ -5,7 +5,7 @@ Only what layerkit reads is here. Null stands for absent, as docker and Go write
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -56,6 +56,9 @@ class Runtime(_Document, rename="pascal"):
     entrypoint: list[str] | None = None
     cmd: list[str] | None = None
     working_dir: str | None = None
+    stop_signal: str | None = None
+    exposed_ports: dict[str, Any] | None = None
+    volumes: dict[str, Any] | None = None
 
 
 class RootFS(msgspec.Struct):

@@ -137,7 +137,7 @@ def _describe(file: int) -> Descriptor | None:
 
 
 def _command(home: Home, container: ContainerRecord) -> str:
-    return " ".join(containers.read_config(home, container).args)
+    return " ".join(containers.read_config(home, container).process.args)
 
 
 def _add_step(

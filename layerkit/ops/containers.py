@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
-import os
 import posixpath
 import re
 import secrets
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from layerkit.errors import ConflictError, NotFoundError, UsageError
+from layerkit.errors import ConflictError, NotFoundError, StoreError, UsageError
+from layerkit.events import ignore
 from layerkit.mount import BindMount
-from layerkit.ops import mountpoints, uppers, views
+from layerkit.ops import container_config, mountpoints, states, uppers, views
 from layerkit.store import files
 from layerkit.store.records import ContainerRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from layerkit.events import Observer
+    from layerkit.ops.container_config import ContainerConfig
     from layerkit.ops.home import Home
     from layerkit.store.records import ImageRecord
 
@@ -30,19 +30,6 @@ _FIRST = "amber bold brisk calm clever eager fair gentle keen lively lucid nimbl
 _SECOND = (
     "basalt chalk clay flint gneiss granite jasper lias marl marble onyx quartz shale slate tuff"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerConfig:
-    """What a container was made with; `config.json` in its folder."""
-
-    args: tuple[str, ...]
-    env: tuple[str, ...]
-    cwd: str
-    user: str
-    hostname: str
-    tty: bool
-    network: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +43,6 @@ class Origin:
     name: str
     driver: str = ""
     chain: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerState:
-    """`status` is created, running or exited; `exit_code` of the last run, or None."""
-
-    status: str
-    exit_code: int | None
-    started: float | None
-    finished: float | None
 
 
 def new_id() -> str:
@@ -84,9 +61,11 @@ def create(
     name: str | None,
     config: ContainerConfig,
     texts: dict[str, str],
+    observe: Observer = ignore,
 ) -> ContainerRecord:
     """Make a container's folder with its own `texts` (hosts, hostname, …), then its record.
 
+    `observe` is told what the file system does not keep of the image.
     Raises `UsageError` for a bad name, `ConflictError` for one that is taken, `StoreError`.
     """
     if name is not None and _NAME.fullmatch(name) is None:
@@ -94,7 +73,7 @@ def create(
             f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
         )
     driver = home.driver(origin.driver)
-    view = views.of_image(home, origin.image, driver)
+    view = views.of_image(home, origin.image, driver, observe)
     below = uppers.frozen(home, origin.chain)
     folder = home.containers / container_id
     try:
@@ -104,7 +83,7 @@ def create(
             for file, text in texts.items():
                 (folder / file).write_text(text)
                 (folder / file).chmod(0o644)  # read inside by any user, whatever our umask
-            (folder / "config.json").write_text(json.dumps(asdict(config)))
+            (folder / "config.json").write_bytes(container_config.encode(config))
         return _record(home, origin, driver.name, container_id, name)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -163,30 +142,14 @@ def upper_of(home: Home, container: ContainerRecord) -> Path:
 
 
 def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
-    """What the container was made with."""
-    values = _read_json(folder_of(home, container) / "config.json")
-    values.update(args=tuple(values["args"]), env=tuple(values["env"]))
-    return ContainerConfig(**values)
-
-
-def state(home: Home, container: ContainerRecord) -> ContainerState:
-    """What the container does now; it runs as long as somebody holds its lock."""
-    folder = folder_of(home, container)
-    running = _is_locked(folder / "lock")
-    run = _read_json(folder / "state.json") if (folder / "state.json").exists() else {}
-    status = "running" if running else "exited" if run else "created"
-    return ContainerState(status, run.get("exit_code"), run.get("started"), run.get("finished"))
-
-
-def write_state(
-    home: Home, container: ContainerRecord, *, started: float, exit_code: int | None = None
-) -> None:
-    """Record a start, or with `exit_code` its end, now."""
-    finished = None if exit_code is None else time.time()
-    values = {"started": started, "finished": finished, "exit_code": exit_code}
-    with files.guarded("write container state"):
-        target = folder_of(home, container) / "state.json"
-        files.write_whole(target, json.dumps(values).encode(), home.store.scratch)
+    """What the container was made with; raises `StoreError`."""
+    path = folder_of(home, container) / "config.json"
+    with files.guarded("read container"):
+        text = path.read_bytes()
+    try:
+        return container_config.decode(text)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"cannot read container {container.name}: {path}: {error}") from None
 
 
 def binds(home: Home, container: ContainerRecord) -> tuple[BindMount, ...]:
@@ -199,8 +162,16 @@ def binds(home: Home, container: ContainerRecord) -> tuple[BindMount, ...]:
 
 def remove_container(home: Home, container: ContainerRecord) -> None:
     """Remove a container that does not run; raises `ConflictError` when it does."""
-    if state(home, container).status == "running":
-        raise ConflictError(f"cannot remove container {container.name}: it is running")
+    if states.read(home, container).is_running:
+        raise ConflictError(
+            f"cannot remove container {container.name}: it is running",
+            hint=f"stop it first, or force it: layerkit rm -f {container.name}",
+        )
+    discard(home, container)
+
+
+def discard(home: Home, container: ContainerRecord) -> None:
+    """As `remove_container`, for who knows that nothing runs in it any more."""
     mountpoints.release(mountpoints.place(home, container.id), container.name)
     if snapshots := home.store.database.snapshots_of(container.id):
         raise ConflictError(
@@ -211,24 +182,3 @@ def remove_container(home: Home, container: ContainerRecord) -> None:
     with files.guarded("remove container"):
         files.remove_tree(folder_of(home, container), home.store.scratch)
     uppers.sweep(home)
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    with files.guarded("read container"):
-        values = json.loads(path.read_bytes())
-    assert isinstance(values, dict)
-    return values

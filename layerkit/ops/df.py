@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layerkit.ops import containers, holdings
+from layerkit.ops import containers, holdings, states
 from layerkit.ops.holdings import Kind
 from layerkit.store import incoming
 from layerkit.store.usage import measure
@@ -190,7 +190,7 @@ def _images(home: Home, sizes: Mapping[Holding, int]) -> tuple[ImageUsage, ...]:
 
 def _container(home: Home, container: ContainerRecord) -> ContainerUsage:
     size = measure(containers.folder_of(home, container)).size
-    return ContainerUsage(container, containers.state(home, container).status, size)
+    return ContainerUsage(container, states.read(home, container).status, size)
 
 
 def _download(home: Home, item: Incoming, digest: BlobDigest) -> DownloadUsage:

@@ -25,9 +25,11 @@ class Home:
     """
 
     def __init__(self, root: Path, limits: Limits = DEFAULT, driver: str = AUTO) -> None:
+        self._arguments = (root, limits, driver)
         self.store = Store(root, limits)
         self.containers = root / "containers"
         self.snapshots = root / "snapshots"
+        self.volumes = root / "volumes"
         self.drivers = drivers_of(root)
         self._choice = driver
 
@@ -43,6 +45,10 @@ class Home:
         if obstacle := driver.obstacle():
             raise UsageError(f"cannot use driver {wanted}: {obstacle}")
         return driver
+
+    def again(self) -> Home:
+        """The same one opened once more, as a process needs it that was forked since."""
+        return Home(*self._arguments)
 
     def close(self) -> None:
         """Let go of it."""

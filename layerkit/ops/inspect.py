@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
-from layerkit.ops import containers, history, snapshots
+from layerkit.ops import containers, states, history, snapshots
 from layerkit.ops.images import find_image, image_of
 
 if TYPE_CHECKING:
@@ -95,14 +95,14 @@ def inspect_image(home: Home, image: ImageRecord) -> dict[str, Any]:
 def inspect_container(home: Home, container: ContainerRecord) -> dict[str, Any]:
     """The fields of `docker container inspect`, as far as there is something behind them."""
     config = containers.read_config(home, container)
-    state = containers.state(home, container)
+    state = states.read(home, container)
     folder = containers.folder_of(home, container)
     image = image_of(home, container.manifest)
     return {
         "Id": container.id,
         "Created": _time(container.created),
-        "Path": config.args[0],
-        "Args": list(config.args[1:]),
+        "Path": config.process.args[0],
+        "Args": list(config.process.args[1:]),
         "State": {
             "Status": state.status,
             "Running": state.status == "running",
@@ -120,12 +120,12 @@ def inspect_container(home: Home, container: ContainerRecord) -> dict[str, Any]:
         "GraphDriver": {"Name": "overlay", "Data": {"UpperDir": str(folder / "upper")}},
         "Config": {
             "Hostname": config.hostname,
-            "User": config.user,
-            "Tty": config.tty,
-            "Env": list(config.env),
-            "Cmd": list(config.args),
+            "User": config.process.user,
+            "Tty": config.wishes.tty,
+            "Env": list(config.process.env),
+            "Cmd": list(config.process.args),
             "Image": container.image_name,
-            "WorkingDir": config.cwd,
+            "WorkingDir": config.process.cwd,
         },
         "NetworkSettings": {"Networks": {config.network: {}}},
     }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from layerkit.ops.inside import Comparable, Inside, LocalContainer
     from layerkit.ops.load import Loaded
     from layerkit.ops.pull import PullResult
-    from layerkit.ops.run import RunOptions
+    from layerkit.ops.wishes import Wishes
     from layerkit.sandbox.process import ExitStatus, Stdio
     from layerkit.tree import Change
 
@@ -137,7 +137,7 @@ def changes(home: Home, name: str) -> list[Change]:
 
 def run(
     home: Home,
-    options: RunOptions,
+    wishes: Wishes,
     *,
     stdio: Stdio | None = None,
     client: Client | None = None,
@@ -151,13 +151,16 @@ def run(
     """
     from layerkit.ops import run  # noqa: PLC0415  only here
 
-    return run.run(
+    status = run.run(
         home,
-        options,
+        wishes,
         stdio=stdio or run.Stdio(None, 1, 2),
+        manners=run.Manners(wishes.tty, detach_keys=()),
         pull=lambda name: pull(home, name, client=client, observe=observe).image,
         observe=observe,
     )
+    assert status is not None, "there are no keys that detach"
+    return status
 
 
 def _platform(text: str | None) -> Platform:

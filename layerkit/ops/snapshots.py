@@ -173,7 +173,7 @@ def branch(home: Home, text: str, name: str) -> ContainerRecord:
         container_id=containers.new_id(),
         name=name,
         config=config,
-        texts=hostfiles.texts(config.hostname, config.network),
+        texts=hostfiles.texts(config.hostname, config.wishes.networking),
     )
 
 

@@ -38,11 +38,12 @@ def _(step: steps.FindUser, inside: Inside) -> None:
 
 
 @perform.register(steps.OpenTerminal)
-def _(_step: steps.OpenTerminal, inside: Inside) -> None:
+def _(step: steps.OpenTerminal, inside: Inside) -> None:
     with opened(inside, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY, _NO_LINKS) as master:
         slave = terminal.open_pair(master, inside.size)
         os.fchown(slave, _identity(inside).uid, -1)
-        _bind_console(inside, slave)
+        if step.is_console:
+            _bind_console(inside, slave)
         with socket.socket(fileno=os.dup(inside.channel)) as channel:
             messages.send(channel, messages.Opened(), master)
     os.login_tty(slave)

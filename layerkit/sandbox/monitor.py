@@ -34,14 +34,15 @@ if TYPE_CHECKING:
     from layerkit.sandbox.steps import Step
 
 _STDIN, _STDOUT, _STDERR = range(3)
+_STREAMS = {_STDOUT: "stdout", _STDERR: "stderr"}
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Log(Protocol):
     """What keeps all output."""
 
-    def write(self, stream: int, data: bytes) -> None:
-        """Keep what was written to stream 1 or 2."""
+    def write(self, stream: str, data: bytes) -> None:
+        """Keep what was written to stdout or stderr."""
 
     def close(self) -> None:
         """Keep what is still held."""
@@ -51,36 +52,43 @@ def _nobody(_number: int) -> None:
     """Nobody wants to know."""
 
 
+def _nobody_else(_code: int, _failure: str) -> None:
+    """As above."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What goes on around a process, done by its monitor.
 
     `began` is called with the first process's pid when the program runs, `ended` with the code as
-    shells have it when there is no more output, both before any client is told; with `discards`,
-    the container's mounts are gone by then. `listener` takes clients; `keep` are descriptors that
+    shells have it, and why if it never ran, when there is no more output; both before any client is told; with `discards`,
+    the container's mounts are gone by then. `log` opens what keeps the output; `listener` takes clients; `keep` are descriptors that
     are to stay open as long as the monitor is there.
     """
 
-    log: Log | None = None
+    log: Callable[[], Log] | None = None
     listener: socket.socket | None = None
     began: Callable[[int], None] = _nobody
-    ended: Callable[[int], None] = _nobody
+    ended: Callable[[int, str], None] = _nobody_else
     discards: bool = False
     keep: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A process to start by its `plan`, in new namespaces or in those of the process `join` (a pidfd).
+    """A process to start by its `plan`, which executes `program`, in new namespaces or in those of the process `join` (a pidfd).
 
     With `takes_input` its standard input is open for what clients send; with `clings` it is killed
-    when its first client goes. `size` is that of its terminal.
+    when its first client goes. `given` are descriptors that the plan speaks of, `size` is that of its
+    terminal.
     """
 
     plan: Sequence[Step]
+    program: str
     terminal: bool = False
     takes_input: bool = False
     clings: bool = False
+    given: tuple[int, ...] = ()
     size: tuple[int, int] | None = None
     join: int | None = None
     watch: Watch = field(default_factory=Watch)
@@ -112,6 +120,7 @@ class _Monitor:
         self._first = client
         self._clients = [client]
         self._inbox = inbox
+        self._log: Log | None = None
         self._input: Sink | None = None
         self._given: collections.deque[tuple[Client, bytes | memoryview]] = collections.deque()
         self._outputs: dict[int, int] = {}
@@ -130,11 +139,15 @@ class _Monitor:
         while self._outputs and poller.turn(self._draining(), patient=self._is_paced()):
             pass
         code = os.waitstatus_to_exitcode(self._status)
-        if self._watch.log is not None:
-            self._watch.log.close()
+        if self._log is not None:
+            self._log.close()
         if self._watch.discards:
             self._let_go_of_mounts()
-        self._watch.ended(_shell_code(code) if not self._failure else self._failure_code())
+        if self._failure:
+            error = messages.error(messages.decode(self._failure), self._job.program)
+            self._watch.ended(error.exit_code, error.message)
+        else:
+            self._watch.ended(_shell_code(code), "")
         self._tell(frames.Failed(self._failure) if self._failure else frames.Ended(code))
 
     def _start(self) -> None:
@@ -150,14 +163,15 @@ class _Monitor:
         with signals.held_back():
             self._pid = os.fork()
             if self._pid == 0:
-                given = [each for each in theirs if each is not None]
-                joined = [] if self._job.join is None else [self._job.join]
-                linux.close_others([*range(3), inside.channel, lifeline, *given, *joined])
+                needed = [*theirs, self._job.join, inside.channel, lifeline, *self._job.given]
+                linux.close_others([*range(3), *(each for each in needed if each is not None)])
                 child.begin(inside, self._job.plan)
         self._channel = ours
         self._pidfd = os.pidfd_open(self._pid)
         os.write(hold, b"!")
         self._close_all_but(hold, ours.fileno())
+        if self._watch.log is not None:
+            self._log = self._watch.log()
 
     def _open_streams(self) -> tuple[int | None, ...]:
         """The container's ends of new pipes, unless it gets a terminal."""
@@ -235,8 +249,8 @@ class _Monitor:
         if not data:
             os.close(self._outputs.pop(stream))
             return
-        if self._watch.log is not None:
-            self._watch.log.write(stream, data)
+        if self._log is not None:
+            self._log.write(_STREAMS[stream], data)
         for each in self._clients:
             each.output(stream, data)
         self._forget_the_gone()
@@ -298,7 +312,7 @@ class _Monitor:
                 self._resize(rows, columns)
             case frames.Signal(number):
                 self._send(number)
-            case frames.Unread(stream) if client.paces and self._watch.log is None:
+            case frames.Unread(stream) if client.paces and self._log is None:
                 if descriptor := self._outputs.pop(stream, 0):
                     os.close(descriptor)
             case frames.Ask():
@@ -356,9 +370,6 @@ class _Monitor:
         while self._channel is not None:
             self._hear()
         self._status = os.waitpid(self._pid, 0)[1]
-
-    def _failure_code(self) -> int:
-        return messages.error(messages.decode(self._failure), "").exit_code
 
     def _let_go_of_mounts(self) -> None:
         if self._mounts >= 0:

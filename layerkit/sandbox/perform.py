@@ -102,6 +102,19 @@ def _(step: steps.Unshare, _inside: Inside) -> None:
     linux.unshare(sum(_NAMESPACES[name] for name in step.namespaces))
 
 
+@perform.register(steps.JoinNamespaces)
+def _(step: steps.JoinNamespaces, inside: Inside) -> None:
+    assert inside.target is not None, "the job says whose"
+    linux.setns(inside.target, sum(_NAMESPACES[name] for name in step.namespaces))
+    os.chdir("/")
+    inside.root = os.open("/", _FOLDER)
+
+
+@perform.register(steps.JoinNetwork)
+def _(step: steps.JoinNetwork, _inside: Inside) -> None:
+    linux.setns(step.descriptor, linux.CLONE_NEWNET)
+
+
 @perform.register(steps.NewKeyring)
 def _(_step: steps.NewKeyring, _inside: Inside) -> None:
     try:
@@ -272,8 +285,27 @@ def _(step: steps.SetUmask, _inside: Inside) -> None:
 
 @perform.register(steps.MakeWorkdir)
 def _(step: steps.MakeWorkdir, inside: Inside) -> None:
+    _make_folders(inside, step.path)
+
+
+@perform.register(steps.MakeMountpoint)
+def _(step: steps.MakeMountpoint, inside: Inside) -> None:
+    if step.is_folder:
+        _make_folders(inside, step.path)
+        return
+    folder, name = posixpath.split(step.path)
+    _make_folders(inside, folder)
+    try:
+        os.close(linux.openat2(inside.root, step.path, os.O_PATH, _SCOPED))
+    except FileNotFoundError:
+        with opened(inside, folder, _FOLDER, _SCOPED) as parent:
+            flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
+            os.close(os.open(name, flags, 0o644, dir_fd=parent))
+
+
+def _make_folders(inside: Inside, whole: str) -> None:
     path = ""
-    for name in filter(None, step.path.split("/")):
+    for name in filter(None, whole.split("/")):
         parent, path = path or "/", f"{path}/{name}"
         try:
             os.close(linux.openat2(inside.root, path, _FOLDER, _SCOPED))

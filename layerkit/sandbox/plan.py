@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerkit.mount import RootMount
-    from layerkit.sandbox.spec import SandboxSpec
+    from layerkit.sandbox.spec import ExecSpec, SandboxSpec
     from layerkit.sandbox.steps import Step
 
 _SAFE = ("nosuid", "nodev", "noexec")
@@ -68,14 +68,26 @@ def plan(spec: SandboxSpec) -> tuple[Step, ...]:
     )
 
 
+def plan_exec(spec: ExecSpec) -> tuple[Step, ...]:
+    """What to do, in this order, to become a further process of a container that runs."""
+    return (
+        steps.NewKeyring(),
+        steps.JoinNamespaces(("ipc", "network", "uts", "mount")),
+        steps.SetUmask(0o022),
+        *_become_the_process(spec, is_first=False),
+    )
+
+
 def _leave_the_host(spec: SandboxSpec) -> Iterator[Step]:
-    network = spec.network != "host"
-    yield steps.Unshare(("mount", "uts", "ipc", *(("network",) if network else ())))
+    is_new = spec.network == "none"
+    yield steps.Unshare(("mount", "uts", "ipc", *(("network",) if is_new else ())))
+    if spec.network == "given":
+        yield steps.JoinNetwork(spec.network_namespace)
     yield steps.NewKeyring()
-    if network:
+    if is_new:
         yield steps.LoopbackUp()
     yield steps.IsolateMounts()
-    yield from map(steps.HoldBind, spec.binds)
+    yield from map(steps.HoldBind, (*spec.mounts, *spec.binds))
     mountpoint = _mountpoint(spec.root)
     yield steps.MountRoot(spec.root, mountpoint)
     yield steps.PivotRoot(mountpoint)
@@ -119,6 +131,9 @@ def _configure(spec: SandboxSpec) -> Iterator[Step]:
     if spec.network != "host":
         for name, value in _NETWORK_SYSCTLS:
             yield steps.Sysctl(name, value)
+    for bind in spec.mounts:
+        yield steps.MakeMountpoint(bind.target, is_folder=not bind.is_file)
+        yield steps.AttachBind(bind)
     yield from map(steps.AttachBind, spec.binds)
     yield from map(steps.ReadonlyPath, _READONLY)
     yield from map(steps.MaskPath, _MASKED)
@@ -129,9 +144,9 @@ def _configure(spec: SandboxSpec) -> Iterator[Step]:
         yield steps.ReadonlyRoot()
 
 
-def _become_the_process(spec: SandboxSpec) -> Iterator[Step]:
+def _become_the_process(spec: SandboxSpec | ExecSpec, *, is_first: bool = True) -> Iterator[Step]:
     yield steps.FindUser(spec.process.user)
-    yield steps.OpenTerminal() if spec.terminal else steps.OpenStreams()
+    yield steps.OpenTerminal(is_console=is_first) if spec.terminal else steps.OpenStreams()
     yield steps.EnterWorkdir(spec.process.cwd)
     yield steps.BoundCapabilities(spec.capabilities)
     yield steps.BecomeUser()

@@ -64,7 +64,9 @@ def run(
         terminal.require_terminal(stdio.stdin)
     takes_input = stdio.stdin is not None
     size = terminal.size(stdio.stdout, stdio.stdin)
-    job = Job(plan.plan(spec), spec.terminal, takes_input, clings=True, size=size)
+    job = Job(
+        plan.plan(spec), spec.process.args[0], spec.terminal, takes_input, clings=True, size=size
+    )
     running = start(job, Hello(sends=takes_input, listens=True))
     manners = Manners(spec.terminal, detach_keys=())
     with running.channel:

@@ -52,17 +52,30 @@ class ProcessSpec:
 class SandboxSpec:
     """A container to start.
 
-    `root` is writable. `binds` are attached in their order, on targets that exist in the root.
+    `root` is writable. `binds` are attached in their order, on targets that exist in the root; `mounts`
+    before them, on targets that are made. `network` is that of the host, a new one with loopback
+    alone, or the one that `network_namespace`, a descriptor, is of.
     """
 
     root: RootMount
     process: ProcessSpec
     hostname: str
     terminal: bool = False
-    network: Literal["none", "host"] = "none"
+    network: Literal["none", "host", "given"] = "none"
+    network_namespace: int = -1
     binds: tuple[BindMount, ...] = ()
+    mounts: tuple[BindMount, ...] = ()
     capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
     readonly_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExecSpec:
+    """One more process for a container that runs, with a terminal of its own or none."""
+
+    process: ProcessSpec
+    terminal: bool = False
+    capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
 
 
 def process_spec(

@@ -24,6 +24,26 @@ class Unshare:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinNamespaces:
+    """Leave these namespaces for those of a container that runs."""
+
+    namespaces: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"join {' '.join(self.namespaces)}"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinNetwork:
+    """Leave the network namespace for the one that a descriptor of ours is of."""
+
+    descriptor: int
+
+    def __str__(self) -> str:
+        return "join its network"
+
+
+@dataclass(frozen=True, slots=True)
 class NewKeyring:
     """Leave the caller's session keyring."""
 
@@ -158,6 +178,17 @@ class AttachBind:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeMountpoint:
+    """Make the folder or file that a mount is to cover where it is missing."""
+
+    path: str
+    is_folder: bool
+
+    def __str__(self) -> str:
+        return f"make mount point {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class ReadonlyPath:
     """Make a path below /proc read-only, if it exists."""
 
@@ -227,10 +258,12 @@ class FindUser:
 
 @dataclass(frozen=True, slots=True)
 class OpenTerminal:
-    """Make a pseudo-terminal of the container's devpts the controlling one, and /dev/console."""
+    """Make a pseudo-terminal of the container's devpts the controlling one, perhaps /dev/console."""
+
+    is_console: bool = True
 
     def __str__(self) -> str:
-        return "open a terminal on /dev/console"
+        return f"open a terminal{' on /dev/console' if self.is_console else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +342,8 @@ class Execute:
 
 Step: TypeAlias = (
     Unshare
+    | JoinNamespaces
+    | JoinNetwork
     | NewKeyring
     | LoopbackUp
     | IsolateMounts
@@ -322,6 +357,7 @@ Step: TypeAlias = (
     | Symlink
     | Sysctl
     | AttachBind
+    | MakeMountpoint
     | ReadonlyPath
     | MaskPath
     | SetHostname

@@ -171,6 +171,11 @@ class Lock:
         self._path = path
         self._descriptor = -1
 
+    @property
+    def descriptor(self) -> int:
+        """The open file that has the lock; a child that inherits it has it, too."""
+        return self._descriptor
+
     def acquire(self, on_wait: Callable[[], None] | None = None) -> None:
         """Take the lock; `on_wait` is called now and then while somebody else holds it."""
         while not self._try(on_wait):

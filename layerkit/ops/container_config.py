@@ -1,0 +1,104 @@
+"""What a container was made with, as a value and as the `config.json` in its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layerkit.mount import BindMount, TmpfsMount, VolumeMount
+from layerkit.ops.wishes import Isolation, Networking, Wishes
+from layerkit.ports import Publication
+from layerkit.resources import Device, Limits, Ulimit
+from layerkit.sandbox.spec import ProcessSpec
+
+if TYPE_CHECKING:
+    from layerkit.mount import Mount
+
+_MOUNTS: dict[str, Any] = {"bind": BindMount, "volume": VolumeMount, "tmpfs": TmpfsMount}
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerConfig:
+    """The process as image and user want it, and what the user wished for around it.
+
+    `stop_signal` is the one that asks it to end.
+    """
+
+    process: ProcessSpec
+    hostname: str
+    wishes: Wishes
+    stop_signal: str = "SIGTERM"
+
+    @property
+    def network(self) -> str:
+        """The mode of the network, as docker names it."""
+        return self.wishes.networking.mode
+
+
+def encode(config: ContainerConfig) -> bytes:
+    """The config as JSON."""
+    return json.dumps(_plain(config), default=os.fspath).encode("ascii")
+
+
+def decode(text: bytes) -> ContainerConfig:
+    """The config that `encode` wrote; raises `ValueError`, `TypeError`, `KeyError` for what is none."""
+    values = _frozen(json.loads(text))
+    if "args" in values:
+        values = _of_the_first_version(values)
+    process = ProcessSpec(**values.pop("process"))
+    return ContainerConfig(process, values.pop("hostname"), _wishes(values.pop("wishes")), **values)
+
+
+def _wishes(values: dict[str, Any]) -> Wishes:
+    networking = dict(values["networking"])
+    networking["publications"] = tuple(Publication(**each) for each in networking["publications"])
+    special = {
+        "mounts": tuple(map(_mount, values["mounts"])),
+        "devices": tuple(Device(**_with_source(each)) for each in values["devices"]),
+        "limits": Limits(**values["limits"]),
+        "ulimits": tuple(Ulimit(**each) for each in values["ulimits"]),
+        "networking": Networking(**networking),
+        "isolation": Isolation(**values["isolation"]),
+        "runtime": None if values["runtime"] is None else Path(values["runtime"]),
+    }
+    return Wishes(**{**values, **special})
+
+
+def _mount(values: dict[str, Any]) -> Mount:
+    rest = {key: value for key, value in values.items() if key != "kind"}
+    mount: Mount = _MOUNTS[values["kind"]](**_with_source(rest))
+    return mount
+
+
+def _with_source(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "source": Path(values["source"])} if "source" in values else values
+
+
+def _plain(value: object) -> object:
+    """Dataclasses as dicts, mounts among them with their kind."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    kinds = [kind for kind, mount in _MOUNTS.items() if isinstance(value, mount)]
+    return {"kind": kinds[0], **fields} if kinds else fields
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    if isinstance(value, dict):
+        return {key: _frozen(each) for key, each in value.items()}
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+
+
+def _of_the_first_version(values: dict[str, Any]) -> dict[str, Any]:
+    """From before containers had more than a process, a host name and a network."""
+    process = {key: values[key] for key in ("args", "env", "cwd", "user")}
+    wishes = Wishes(tty=values["tty"], networking=Networking(mode=values["network"]))
+    plain = _frozen(_plain(wishes))
+    return {"process": process, "hostname": values["hostname"], "wishes": plain}

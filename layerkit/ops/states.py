@@ -1,0 +1,131 @@
+"""What containers do now: `state.json` in their folders, and the lock that says it still holds."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from layerkit.ports import Publication
+from layerkit.store import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from layerkit.ops.home import Home
+    from layerkit.store.records import ContainerRecord
+
+LOST = 255
+"""The exit code of a container whose monitor was killed, so nobody saw how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a container, as its monitor wrote it; times in seconds since 1970.
+
+    `address` and `ports` are those of its network, `pid` that of the first process on the host.
+    `error` tells why it could not be started.
+    """
+
+    started: float
+    pid: int | None = None
+    address: str = ""
+    ports: tuple[Publication, ...] = ()
+    finished: float | None = None
+    exit_code: int | None = None
+    oom_killed: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """`status` is created, running, paused or exited; `run` the last run, if there was one."""
+
+    status: str
+    run: Run | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has a first process, be it paused."""
+        return self.status in {"running", "paused"}
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the last run ended."""
+        return self.run.exit_code if self.run else None
+
+    @property
+    def started(self) -> float | None:
+        """When the last run began."""
+        return self.run.started if self.run else None
+
+    @property
+    def finished(self) -> float | None:
+        """When the last run ended."""
+        return self.run.finished if self.run else None
+
+    @property
+    def pid(self) -> int | None:
+        """The first process on the host, while it runs."""
+        return self.run.pid if self.run and self.is_running else None
+
+
+def read(home: Home, container: ContainerRecord) -> ContainerState:
+    """What the container does now; raises `StoreError`.
+
+    It runs as long as its monitor holds its lock and has not written its end.
+    """
+    folder = home.containers / container.id
+    # The lock first: an end that is written before it is let go is then always seen.
+    is_held = _is_locked(folder / "lock")
+    run = _read(folder / "state.json")
+    if run is None or (is_held and run.pid is None and run.finished is None):
+        return ContainerState("created")
+    if run.finished is not None:
+        return ContainerState("exited", run)
+    if is_held:
+        return ContainerState("paused" if (folder / "paused").exists() else "running", run)
+    return ContainerState("exited", replace(run, finished=_last_seen(folder), exit_code=LOST))
+
+
+def _last_seen(folder: Path) -> float:
+    return max((folder / name).stat().st_mtime for name in ("state.json", "lock"))
+
+
+def write(home: Home, container: ContainerRecord, run: Run) -> None:
+    """Record how far a run is."""
+    with files.guarded("write container state"):
+        target = home.containers / container.id / "state.json"
+        files.write_whole(target, json.dumps(asdict(run)).encode(), home.store.scratch)
+
+
+def now() -> float:
+    """The time as it is written here."""
+    return time.time()
+
+
+def _read(path: Path) -> Run | None:
+    with files.guarded("read container"):
+        try:
+            values = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+    ports = tuple(Publication(**each) for each in values.pop("ports", ()))
+    return Run(ports=ports, **values)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,71 @@
+"""What is around a container while it runs: made for its start, told when it ends, taken away then."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from layerkit.errors import LayerkitError
+from layerkit.mount import BindMount
+from layerkit.ops import containers, states, uppers, views
+from layerkit.ops.images import image_of
+from layerkit.sandbox.spec import SandboxSpec
+
+if TYPE_CHECKING:
+    from layerkit.events import Observer
+    from layerkit.ops.container_config import ContainerConfig
+    from layerkit.ops.home import Home
+    from layerkit.store.records import ContainerRecord
+
+
+class Surroundings:
+    """Of one run of a container. `began` and `ended` are called in the monitor, the rest before it."""
+
+    def __init__(self, home: Home, container: ContainerRecord, config: ContainerConfig) -> None:
+        self._home = home
+        self._container = container
+        self._config = config
+        self._stack = contextlib.ExitStack()
+        self.run = states.Run(started=states.now())
+
+    def spec(self, observe: Observer) -> SandboxSpec:
+        """The sandbox to start; `observe` as `views.of_image` has it."""
+        home, container, wishes = self._home, self._container, self._config.wishes
+        view = views.of_image(
+            home, image_of(home, container.manifest), home.driver(container.driver), observe
+        )
+        root = view.root(
+            containers.folder_of(home, container),
+            uppers.frozen(home, container.chain),
+            volatile=wishes.remove,
+        )
+        return SandboxSpec(
+            root=root,
+            process=self._config.process,
+            hostname=self._config.hostname,
+            terminal=wishes.tty,
+            network="host" if wishes.networking.mode == "host" else "none",
+            binds=containers.binds(home, container),
+            mounts=tuple(each for each in wishes.mounts if isinstance(each, BindMount)),
+            readonly_root=wishes.isolation.readonly,
+        )
+
+    def began(self, pid: int) -> None:
+        """The program runs."""
+        self.run = replace(self.run, pid=pid)
+        states.write(self._home, self._container, self.run)
+
+    def ended(self, code: int, failure: str) -> None:
+        """It ended with this code as shells have it, or never ran for this reason."""
+        self._stack.close()
+        if self._config.wishes.remove:
+            self._remove()
+            return
+        self.run = replace(self.run, finished=states.now(), exit_code=code, error=failure)
+        states.write(self._home, self._container, self.run)
+
+    def _remove(self) -> None:
+        # A database that was open before a fork must not be used after it.
+        with contextlib.suppress(LayerkitError), self._home.again() as home:
+            containers.discard(home, self._container)
