@@ -55,11 +55,15 @@ RootMount: TypeAlias = OverlayMount | ErofsMount | FolderMount
 
 @dataclass(frozen=True, slots=True)
 class BindMount:
-    """One host file or folder seen at `target`, an absolute path inside the container."""
+    """One host file or folder seen at `target`, an absolute path inside the container.
+
+    With `create`, a missing source becomes an empty folder first.
+    """
 
     source: Path
     target: str
     readonly: bool = False
+    create: bool = False
 
 
 @dataclass(frozen=True, slots=True)
