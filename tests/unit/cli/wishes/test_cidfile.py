@@ -36,7 +36,7 @@ def test_a_file_that_exists_is_refused(tmp_path, kind):
     else:
         path.symlink_to("nothing")
     with (
-        pytest.raises(UsageError, match="container ID file found, make sure the other container"),
+        pytest.raises(UsageError, match=r"container ID file found, make sure the other container"),
         cidfile(str(path)),
     ):
         pass
@@ -48,7 +48,7 @@ def test_a_file_that_exists_is_refused(tmp_path, kind):
 def test_a_file_that_cannot_be_made(tmp_path):
     """A missing folder is named with the reason."""
     with (
-        pytest.raises(UsageError, match="cannot make --cidfile .*/x/cid: no such file"),
+        pytest.raises(UsageError, match=r"^cannot make --cidfile .*/x/cid: no such file"),
         cidfile(str(tmp_path / "x/cid")),
     ):
         pass

@@ -40,12 +40,23 @@ def test_a_profile_beside_us(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "seccomp", "seccomp=", "no-new-privileges=maybe", "apparmor=docker-default", "apparmor"]
-    + ["label=type:x", "label=user:x", "systempaths=unconfined", "writable-cgroups=true", "x=y"],
+    [
+        "",
+        "seccomp",
+        "seccomp=",
+        "no-new-privileges=maybe",
+        "apparmor=docker-default",
+        "apparmor",
+        "label=type:x",
+        "label=user:x",
+        "systempaths=unconfined",
+        "writable-cgroups=true",
+        "x=y",
+    ],
 )
 def test_a_bad_security_option(text):
     """What would need AppArmor or SELinux, or is not known, is refused with what there is."""
-    with pytest.raises(UsageError, match="^unsupported --security-opt .*: wanted seccomp=FILE"):
+    with pytest.raises(UsageError, match=r"^unsupported --security-opt .*: wanted seccomp=FILE"):
         security_options([text])
 
 
@@ -67,12 +78,24 @@ def test_a_device(text, wanted):
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":", "fuse", "/dev/a:b", "a:/dev/b", "/dev/a:/dev/b:x", "/dev/a:/dev/b:rr", "/dev/a:"]
-    + ["/dev/a:/dev/b:", "/dev/a:/dev/b:rw:m", "/dev/a:RW", "vendor.com/class=name"],
+    [
+        "",
+        ":",
+        "fuse",
+        "/dev/a:b",
+        "a:/dev/b",
+        "/dev/a:/dev/b:x",
+        "/dev/a:/dev/b:rr",
+        "/dev/a:",
+        "/dev/a:/dev/b:",
+        "/dev/a:/dev/b:rw:m",
+        "/dev/a:RW",
+        "vendor.com/class=name",
+    ],
 )
 def test_a_bad_device(text):
     """Relative paths and other letters than rwm are refused."""
-    with pytest.raises(UsageError, match="^invalid --device '"):
+    with pytest.raises(UsageError, match=r"^invalid --device '"):
         device(text)
 
 
@@ -104,7 +127,7 @@ def test_sysctls():
 )
 def test_a_bad_sysctl(text, network):
     """What belongs to the host is refused, and names that would lead to it."""
-    with pytest.raises(UsageError, match="^sysctl .* is not allowed"):
+    with pytest.raises(UsageError, match=r"^sysctl .* is not allowed"):
         sysctls([text], network)
 
 

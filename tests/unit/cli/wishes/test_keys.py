@@ -30,5 +30,5 @@ def test_keys(text, codes):
 )
 def test_bad_keys(text):
     """What is no single key is refused."""
-    with pytest.raises(UsageError, match="^invalid --detach-keys: no key '"):
+    with pytest.raises(UsageError, match=r"^invalid --detach-keys: no key '"):
         detach_keys(text)

@@ -9,8 +9,17 @@ from layerkit.resources import UNLIMITED, Limits, Ulimit
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1.5", 1.5), ("0.5", 0.5), (".5", 0.5), ("2", 2.0), ("2.", 2.0), ("0.01", 0.01)]
-    + [("0", None), ("0.0", None), (None, None)],
+    [
+        ("1.5", 1.5),
+        ("0.5", 0.5),
+        (".5", 0.5),
+        ("2", 2.0),
+        ("2.", 2.0),
+        ("0.01", 0.01),
+        ("0", None),
+        ("0.0", None),
+        (None, None),
+    ],
 )
 def test_processors(text, number):
     """Whole processors and parts of one; 0 is no limit."""
@@ -22,7 +31,7 @@ def test_processors(text, number):
 )
 def test_bad_processors(text):
     """What is no number of processors, or less than a hundredth, is refused."""
-    with pytest.raises(UsageError, match="invalid --cpus"):
+    with pytest.raises(UsageError, match=r"^invalid --cpus"):
         cpus(text)
 
 
@@ -37,7 +46,7 @@ def test_lists_of_processors(text):
 )
 def test_bad_lists_of_processors(text):
     """A list with anything but numbers and growing ranges is refused."""
-    with pytest.raises(UsageError, match="invalid --cpuset-cpus"):
+    with pytest.raises(UsageError, match=r"^invalid --cpuset-cpus"):
         cpuset(text, "--cpuset-cpus")
 
 
@@ -50,7 +59,7 @@ def test_processes(text, number):
 @pytest.mark.parametrize("text", ["", "-2", "1.5", "many"])
 def test_bad_processes(text):
     """What is no number of processes is refused."""
-    with pytest.raises(UsageError, match="invalid --pids-limit"):
+    with pytest.raises(UsageError, match=r"^invalid --pids-limit"):
         pids(text)
 
 
@@ -72,12 +81,28 @@ def test_a_ulimit(text, wanted):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nofile", "nofile=", "nofile=:", "nofile=1:", "nofile=:1", "nofile=1:2:3", "nofile=-2"]
-    + ["nofile=2:1", "nofile=-1:5", "nofile=x", "=1", "NOFILE=1", "as=1", "files=1", "nofile= 1"],
+    [
+        "",
+        "nofile",
+        "nofile=",
+        "nofile=:",
+        "nofile=1:",
+        "nofile=:1",
+        "nofile=1:2:3",
+        "nofile=-2",
+        "nofile=2:1",
+        "nofile=-1:5",
+        "nofile=x",
+        "=1",
+        "NOFILE=1",
+        "as=1",
+        "files=1",
+        "nofile= 1",
+    ],
 )
 def test_a_bad_ulimit(text):
     """Unknown names, no number, and a soft limit above the hard one are refused."""
-    with pytest.raises(UsageError, match="invalid --ulimit"):
+    with pytest.raises(UsageError, match=r"^invalid --ulimit"):
         ulimit(text)
 
 

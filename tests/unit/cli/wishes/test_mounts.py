@@ -100,7 +100,7 @@ def test_a_relative_folder(monkeypatch, tmp_path, text, source):
 )
 def test_a_bad_volume(text):
     """All else is refused in one line with the text; so is propagation that is not private."""
-    with pytest.raises(UsageError, match="^(invalid|unsupported) -v '") as caught:
+    with pytest.raises(UsageError, match=r"^(invalid|unsupported) -v '") as caught:
         volume(text)
 
     assert "\n" not in caught.value.message
@@ -194,7 +194,7 @@ def test_a_mount(text, wanted):
 )
 def test_a_bad_mount(text):
     """Unknown fields, fields of another type, and fields given twice are refused."""
-    with pytest.raises(UsageError, match="--mount '") as caught:
+    with pytest.raises(UsageError, match=r"--mount '") as caught:
         mount(text)
 
     assert "\n" not in caught.value.message
@@ -245,7 +245,7 @@ def test_a_tmpfs(text, wanted):
 )
 def test_a_bad_tmpfs(text):
     """Options that a tmpfs has not, or that are no number, are refused."""
-    with pytest.raises(UsageError, match="--tmpfs '"):
+    with pytest.raises(UsageError, match=r"--tmpfs '"):
         tmpfs(text)
 
 
@@ -267,5 +267,5 @@ def test_mounts_are_put_together():
 )
 def test_two_mounts_at_one_place(texts):
     """One of them would hide the other, so both are refused."""
-    with pytest.raises(UsageError, match="^duplicate mount point: /x$"):
+    with pytest.raises(UsageError, match=r"^duplicate mount point: /x$"):
         mounts(*texts)

@@ -39,7 +39,7 @@ def test_a_network(text, mode):
 )
 def test_an_unknown_network(text):
     """A network of any other name does not exist."""
-    with pytest.raises(UsageError, match="^network .* ?not found"):
+    with pytest.raises(UsageError, match=r"^network .* ?not found"):
         network.mode(text)
 
 
@@ -64,12 +64,27 @@ def test_a_host(text, pair):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "a:", ":1.1.1.1", "=1.1.1.1", "a:b", "a:1.1.1", "a:b=1.1.1.1", "a b:1.1.1.1"]
-    + ["a\n0.0.0.0 b:1.1.1.1", "a#:1.1.1.1", "a\t:1.1.1.1", "a:1.1.1.1 b", "a:[]", "a:host"],
+    [
+        "",
+        "a",
+        "a:",
+        ":1.1.1.1",
+        "=1.1.1.1",
+        "a:b",
+        "a:1.1.1",
+        "a:b=1.1.1.1",
+        "a b:1.1.1.1",
+        "a\n0.0.0.0 b:1.1.1.1",
+        "a#:1.1.1.1",
+        "a\t:1.1.1.1",
+        "a:1.1.1.1 b",
+        "a:[]",
+        "a:host",
+    ],
 )
 def test_a_bad_host(text):
     """A name that would be more than a word of /etc/hosts, or no address, is refused."""
-    with pytest.raises(UsageError, match="^invalid --add-host '"):
+    with pytest.raises(UsageError, match=r"^invalid --add-host '"):
         network.host(text)
 
 
@@ -84,14 +99,19 @@ def test_a_hostname(text):
 )
 def test_a_bad_hostname(text):
     """What the kernel does not take or /etc/hosts would read as two words is refused."""
-    with pytest.raises(UsageError, match="^invalid --hostname '"):
+    with pytest.raises(UsageError, match=r"^invalid --hostname '"):
         network.hostname(text)
 
 
 @pytest.mark.parametrize(
     ("text", "domain"),
-    [("example.org", "example.org"), ("example.org.", "example.org"), (".", "."), (" a ", "a")]
-    + [("a-b.c1", "a-b.c1")],
+    [
+        ("example.org", "example.org"),
+        ("example.org.", "example.org"),
+        (".", "."),
+        (" a ", "a"),
+        ("a-b.c1", "a-b.c1"),
+    ],
 )
 def test_a_domain(text, domain):
     """A domain of letters, digits and hyphens; a point alone is none."""
@@ -103,7 +123,7 @@ def test_a_domain(text, domain):
 )
 def test_a_bad_domain(text):
     """What resolv.conf could misunderstand is refused."""
-    with pytest.raises(UsageError, match="^invalid --dns-search '"):
+    with pytest.raises(UsageError, match=r"^invalid --dns-search '"):
         network.domain(text)
 
 

@@ -76,7 +76,7 @@ def test_a_publication(text, wanted):
 )
 def test_a_bad_publication(text):
     """Ports out of range, ranges of different length and names of hosts are refused in one line."""
-    with pytest.raises(UsageError, match="^(invalid|unsupported) -p '"):
+    with pytest.raises(UsageError, match=r"^(invalid|unsupported) -p '"):
         publication(text)
 
 

@@ -70,7 +70,7 @@ def test_a_size_counts_by_1024(text, size):
 )
 def test_what_is_no_size_is_named(text):
     """All else is refused in one line that says the option, the text and what was wanted."""
-    with pytest.raises(UsageError, match="^invalid --memory '.*': wanted a size") as caught:
+    with pytest.raises(UsageError, match=r"^invalid --memory '.*': wanted a size") as caught:
         sizes.size(text, "--memory")
 
     assert "\n" not in caught.value.message
@@ -85,5 +85,5 @@ def test_a_whole_number(text, number):
 @pytest.mark.parametrize("text", ["", "-", "--1", "-2", "+1", "1.0", "x", " 1", "\u0661", "9" * 99])
 def test_what_is_no_whole_number_is_named(text):
     """Anything else, or a number out of range, is refused."""
-    with pytest.raises(UsageError, match="invalid --n .*: wanted a whole number, -1 or more"):
+    with pytest.raises(UsageError, match=r"^invalid --n .*: wanted a whole number, -1 or more"):
         sizes.integer(text, "--n", -1)

@@ -79,14 +79,14 @@ def test_a_bad_file_of_variables(file, data, reason):
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_file_that_cannot_be_read(tmp_path, name):
     """A missing file or a folder is named with the reason."""
-    with pytest.raises(UsageError, match="cannot read --env-file .*: (no such file|is a dir)"):
+    with pytest.raises(UsageError, match=r"^cannot read --env-file .*: (no such file|is a dir)"):
         variables((), [str(tmp_path / name)])
 
 
 @pytest.mark.parametrize("text", ["", "=", "=1"])
 def test_a_variable_without_a_name(text):
     """-e needs a name."""
-    with pytest.raises(UsageError, match="invalid --env"):
+    with pytest.raises(UsageError, match=r"^invalid --env"):
         variables([text], ())
 
 
@@ -100,11 +100,11 @@ def test_labels(file):
 @pytest.mark.parametrize("text", ["", "=1", "a b=1", " a=1", "a\n=1"])
 def test_a_bad_label(text):
     """A key is one word."""
-    with pytest.raises(UsageError, match="invalid --label"):
+    with pytest.raises(UsageError, match=r"^invalid --label"):
         labels([text], ())
 
 
 def test_a_bad_file_of_labels(file):
     """Its option, path and line are named."""
-    with pytest.raises(UsageError, match="invalid --label-file .*file: line 2"):
+    with pytest.raises(UsageError, match=r"^invalid --label-file .*file: line 2"):
         labels((), [file(b"a=1\n=2")])
