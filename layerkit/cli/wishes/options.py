@@ -62,7 +62,8 @@ class ContainerCommand(click.Command):
         """Write the options group by group."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for each in self.get_params(ctx):
-            if record := each.get_help_record(ctx):
+            record = each.get_help_record(ctx) if isinstance(each, click.Option) else None
+            if record is not None:
                 groups.setdefault(getattr(each, "group", _GENERAL), []).append(record)
         for title, records in groups.items():
             with formatter.section(title):

@@ -21,10 +21,10 @@ def size(text: str, option: str) -> int:
     """
     number = text.rstrip(_LETTERS)
     factor = _FACTORS.get(text[len(number) :].lower())
-    whole, point, part = number.removesuffix(" ").partition(".")
+    whole, _, part = number.removesuffix(" ").partition(".")
     if factor is not None and is_number(whole + part) and len(part) <= _DIGITS:
         found: int = int(whole + part) * factor // 10 ** len(part)
-        if found <= _LARGEST and (part or not point):
+        if found <= _LARGEST:
             return found
     raise UsageError(f"invalid {option} {text!r}: wanted a size, such as 512m or 1.5g")
 

@@ -196,6 +196,7 @@ def test_the_help_has_groups():
         "-c,",
     ]:
         assert text.count(f"  {short} --") == 1
+    assert "IMAGE" not in text.partition("Options:")[2]
     assert "--network" in text.partition("Network:")[2].partition("Limits:")[0]
 
 
