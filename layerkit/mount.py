@@ -57,11 +57,14 @@ RootMount: TypeAlias = OverlayMount | ErofsMount | FolderMount
 class BindMount:
     """One host folder, or with `is_file` anything else, seen at `target`, an absolute path inside the
     container.
+
+    With `create`, a missing source becomes an empty folder first.
     """
 
     source: Path
     target: str
     readonly: bool = False
+    create: bool = False
     is_file: bool = False
 
 

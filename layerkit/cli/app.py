@@ -44,6 +44,16 @@ COMMANDS = {
     "export": "Write the root file system of a container as a tar",
     "serve": "Serve the images here as a read-only registry",
     "run": "Create and run a new container from an image",
+    "create": "Create a container from an image, to be started later",
+    "start": "Start containers that do not run",
+    "stop": "Ask containers to end, and kill those that do not",
+    "restart": "Stop containers if they run, and start them",
+    "kill": "Send a signal to the first process of containers",
+    "wait": "Wait until containers have ended, and print their exit codes",
+    "rm": "Remove containers, with what they changed",
+    "attach": "Join our terminal or pipes to a container that runs",
+    "exec": "Run a command in a container that runs",
+    "ps": "List containers",
     "mount": "Mount the root of containers and images, and print where",
     "umount": "Unmount containers and images that were mounted",
     "diff": "Show what a container changed, or how OLD and NEW differ",
@@ -57,7 +67,7 @@ COMMANDS = {
 DRIVERS = ("auto", "erofs", "overlay", "copy")
 PROGRESS = ("auto", "plain", "json", "none")
 
-FAILURE_CODES = {"run": 125}
+FAILURE_CODES = {"run": 125, "create": 125, "exec": 125}
 """Commands whose exit code is that of another program, and the code that says it was not that."""
 
 

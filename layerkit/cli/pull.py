@@ -174,11 +174,20 @@ def fetch(
     return result
 
 
-def pull_missing(settings: Settings, home: Home, name: str) -> PullResult:
+def pull_missing(
+    settings: Settings, home: Home, name: str, platform: Platform | None = None
+) -> PullResult:
     """Pull an image that a container is wanted of; all that docker prints then is on stderr."""
     output.aside(f"Unable to find image '{references.parse(name).familiar}' locally")
+    return pull_aside(settings, home, name, platform)
+
+
+def pull_aside(
+    settings: Settings, home: Home, name: str, platform: Platform | None = None
+) -> PullResult:
+    """Pull an image for a container, telling what docker tells on stderr."""
     with settings.client() as client, progress.start(settings.progress) as shown:
-        return fetch(home, client, name, None, shown, partial(shown.line, aside=True))
+        return fetch(home, client, name, platform, shown, partial(shown.line, aside=True))
 
 
 def _docker_line(reference: Reference, event: Event) -> str:

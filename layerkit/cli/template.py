@@ -1,7 +1,7 @@
 r"""`--format`: the common part of Go templates as docker's users write them (pure).
 
-Supported are text, `{{.Field}}`, `{{.Field.Inner}}`, `{{json .}}`, `{{json .Field}}` and `\t`,
-`\n`; the word `json` alone for one object a line, `table` alone for the usual table, and `table`
+Supported are text, `{{.Field}}`, `{{.Field.Inner}}`, `{{.Map "key"}}`, `{{json .}}`,
+`{{json .Field}}` and `\t`, `\n`; the word `json` alone for one object a line, `table` alone for the usual table, and `table`
 before a template for one with headings. An unknown field is an error, never an empty string.
 """
 
@@ -19,9 +19,14 @@ from layerkit.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-_SUPPORTED = "supported are {{.Field}}, {{.Field.Inner}}, {{json .}}, {{json .Field}}, json, table"
+_SUPPORTED = (
+    'supported are {{.Field}}, {{.Field.Inner}}, {{.Map "key"}}, {{json .}}, {{json .Field}}, json, '
+    "table"
+)
 _ACTION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_FIELD = re.compile(r"\s*(?:(json)\s+)?(\.|(?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*", re.ASCII)
+_FIELD = re.compile(
+    r"\s*(?:(json)\s+)?(\.|(?:\.[A-Za-z_][A-Za-z0-9_]*)+)" r'(?:\s+"([^"\\]*)")?\s*', re.ASCII
+)
 _ESCAPES = {r"\t": "\t", r"\n": "\n"}
 _TABLE = re.compile(r"table(?:\s+(.*))?", re.DOTALL)
 # Go's tabwriter as docker sets it up.
@@ -33,10 +38,14 @@ _NOT_IN_OUTPUT = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A placeholder: the way to a value, () for the whole record, and how it is printed."""
+    """A placeholder: the way to a value, () for the whole record, and how it is printed.
+
+    With a `key`, the value is a map, of which that is printed; what it has not is empty.
+    """
 
     path: tuple[str, ...]
     as_json: bool = False
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +152,10 @@ def _literal(text: str) -> str:
 
 def _field(action: re.Match[str]) -> Field:
     match = _FIELD.fullmatch(action[1])
-    if match is None or match[0].strip() == ".":
+    if match is None or match[0].strip() == "." or (match[3] is not None and match[2] == "."):
         raise UsageError(f"unsupported in a template: {action[0]}", hint=_SUPPORTED)
-    return Field(tuple(filter(None, match[2].split("."))), as_json=match[1] is not None)
+    path = tuple(filter(None, match[2].split(".")))
+    return Field(path, as_json=match[1] is not None, key=match[3])
 
 
 def _find(field: Field, record: Mapping[str, Any]) -> Any:
@@ -154,7 +164,11 @@ def _find(field: Field, record: Mapping[str, Any]) -> Any:
         if not isinstance(value, Mapping) or name not in value:
             raise _unknown(field, depth, value if isinstance(value, Mapping) else ())
         value = value[name]
-    return value
+    if field.key is None:
+        return value
+    if not isinstance(value, Mapping):
+        raise UsageError(f"field .{'.'.join(field.path)} has no keys")
+    return value.get(field.key, "")
 
 
 def _unknown(field: Field, depth: int, known: Collection[str]) -> UsageError:
@@ -168,6 +182,8 @@ def _print(field: Field, value: Any) -> str:
 
 
 def _title(field: Field, titles: Mapping[str, str]) -> str:
+    if field.key is not None:
+        return field.key
     return titles.get(field.path[0]) or field.path[-1].upper()
 
 

@@ -15,6 +15,7 @@ from layerkit.ops.containers import Origin
 from layerkit.ops.images import find_image
 from layerkit.ports import Publication
 from layerkit.sandbox.spec import Overrides, process_spec
+from layerkit.store.files import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +126,9 @@ def _mount(mount: Mount) -> Mount:
     """A mount that is sure to be possible, as far as one can see from outside."""
     if not isinstance(mount, BindMount):
         return mount
+    if mount.create and not mount.source.exists():
+        with guarded("make"):
+            mount.source.mkdir(parents=True)
     if not mount.source.exists():
         raise UsageError(f"cannot mount {mount.source}: it does not exist")
     return replace(mount, is_file=not mount.source.is_dir())

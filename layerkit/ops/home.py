@@ -25,7 +25,6 @@ class Home:
     """
 
     def __init__(self, root: Path, limits: Limits = DEFAULT, driver: str = AUTO) -> None:
-        self._arguments = (root, limits, driver)
         self.store = Store(root, limits)
         self.containers = root / "containers"
         self.snapshots = root / "snapshots"
@@ -46,12 +45,8 @@ class Home:
             raise UsageError(f"cannot use driver {wanted}: {obstacle}")
         return driver
 
-    def again(self) -> Home:
-        """The same one opened once more, as a process needs it that was forked since."""
-        return Home(*self._arguments)
-
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it; whoever uses it again, perhaps in a process forked since, opens it again."""
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
-from layerkit.ops import containers, states, history, snapshots
+from layerkit.ops import containers, history, snapshots, states
 from layerkit.ops.images import find_image, image_of
 
 if TYPE_CHECKING:

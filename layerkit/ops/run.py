@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
-from layerkit.errors import LayerkitError, SandboxError
+from layerkit.errors import SandboxError
 from layerkit.events import ignore
-from layerkit.ops import containers, states
+from layerkit.ops import containers
 from layerkit.ops.create import create
 from layerkit.ops.start import start
 from layerkit.sandbox import attach as attachments
 from layerkit.sandbox import frames, messages, terminal
-from layerkit.sandbox.attach import ExitStatus, Manners, Stdio
+from layerkit.sandbox.attach import ExitStatus, Left, Manners, Stdio
 from layerkit.sandbox.frames import Hello
+from layerkit.sandbox.terminal import require_terminal
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from layerkit.events import Observer
     from layerkit.ops.home import Home
     from layerkit.ops.wishes import Wishes
     from layerkit.store.records import ContainerRecord, ImageRecord
 
-__all__ = ["ExitStatus", "Manners", "Stdio", "run", "run_detached"]
+__all__ = [
+    "ExitStatus",
+    "Left",
+    "Manners",
+    "Stdio",
+    "require_terminal",
+    "run",
+    "start_attached",
+    "start_detached",
+]
 
 
 def run(
@@ -34,56 +43,18 @@ def run(
     stdio: Stdio,
     manners: Manners,
     pull: Callable[[str], ImageRecord],
-    explain: Callable[[str], None] | None = None,
     observe: Observer = ignore,
-    on_created: Callable[[ContainerRecord], None] | None = None,
 ) -> ExitStatus | None:
     """Make a container, run its process to the end, and give the exit status; None if detached.
 
-    `pull` brings the image when it is not here; `on_created` is told the container, `explain` the
-    steps of the start before they are made, `observe` what the file system does not keep of the
-    image. Raises `SandboxError` and its kinds when the process could not be started, `Left` when a
-    signal told us to go, and what `pull` and the store raise.
+    `pull` brings the image when it is not here; `observe` is told what the file system does not
+    keep of it. Raises `SandboxError` and its kinds when the process could not be started, `Left`
+    when a signal told us to go, and what `pull` and the store raise.
     """
     if wishes.tty and stdio.stdin is not None:
-        terminal.require_terminal(stdio.stdin)
+        require_terminal(stdio.stdin)
     container = create(home, wishes, pull=pull, observe=observe)
-    if on_created is not None:
-        on_created(container)
-    with _removing(home, container, wishes):
-        return start_attached(
-            home, container, stdio=stdio, manners=manners, explain=explain, observe=observe
-        )
-
-
-def run_detached(
-    home: Home,
-    wishes: Wishes,
-    *,
-    pull: Callable[[str], ImageRecord],
-    explain: Callable[[str], None] | None = None,
-    observe: Observer = ignore,
-    on_created: Callable[[ContainerRecord], None] | None = None,
-) -> ContainerRecord:
-    """As `run`, only until the program runs."""
-    container = create(home, wishes, pull=pull, observe=observe)
-    if on_created is not None:
-        on_created(container)
-    with _removing(home, container, wishes):
-        start_detached(home, container, explain=explain, observe=observe)
-    return container
-
-
-@contextlib.contextmanager
-def _removing(home: Home, container: ContainerRecord, wishes: Wishes) -> Iterator[None]:
-    """With --rm, no start that failed leaves the container behind."""
-    try:
-        yield
-    except BaseException:
-        if wishes.remove and not states.read(home, container).is_running:
-            with contextlib.suppress(LayerkitError):
-                containers.discard(home, containers.find_container(home, container.id))
-        raise
+    return start_attached(home, container, stdio=stdio, manners=manners)
 
 
 def start_attached(
@@ -93,13 +64,15 @@ def start_attached(
     stdio: Stdio,
     manners: Manners,
     explain: Callable[[str], None] | None = None,
-    observe: Observer = ignore,
 ) -> ExitStatus | None:
-    """Start a container that was made, and be its terminal or pipes; as `run`."""
+    """Start a container that was made, and be its terminal or pipes; as `run`.
+
+    `explain` is told the steps of the start before they are made.
+    """
     program = containers.read_config(home, container).process.args[0]
     hello = Hello(sends=stdio.stdin is not None, listens=True)
     size = terminal.size(stdio.stdout, stdio.stdin)
-    running = start(home, container, hello, size=size, explain=explain, observe=observe)
+    running = start(home, container, hello, size=size, explain=explain)
     with running.channel as channel:
         return attachments.attach(channel, stdio, manners, program=program)
 
@@ -109,11 +82,13 @@ def start_detached(
     container: ContainerRecord,
     *,
     explain: Callable[[str], None] | None = None,
-    observe: Observer = ignore,
 ) -> None:
-    """Start a container that was made, and wait until its program runs; raises as `run`."""
+    """Start a container that was made, and wait until its program runs; raises as `run`.
+
+    `explain` is told the steps of the start before they are made.
+    """
     program = containers.read_config(home, container).process.args[0]
-    running = start(home, container, Hello(), explain=explain, observe=observe)
+    running = start(home, container, Hello(), explain=explain)
     with running.channel as channel:
         await_start(channel, program)
 

@@ -8,7 +8,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING
 
-from layerkit.errors import ConflictError
+from layerkit.errors import ConflictError, LayerkitError
 from layerkit.events import ignore
 from layerkit.ops import containers, mountpoints, states, uppers
 from layerkit.ops.surroundings import Surroundings
@@ -53,6 +53,8 @@ def start(
         _refuse_mounted(home, container)
         uppers.settle(home, container)
         config = containers.read_config(home, container)
+        if config.wishes.remove:
+            stack.enter_context(_removed_on_failure(home, container))
         surroundings = Surroundings(home, container, config)
         spec = surroundings.spec(observe)
         steps = plan(spec)
@@ -78,7 +80,18 @@ def start(
             size=size,
             watch=watch,
         )
+        home.close()  # not to be open during a fork
         return processes.start(job, hello)
+
+
+@contextlib.contextmanager
+def _removed_on_failure(home: Home, container: ContainerRecord) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(LayerkitError):
+            containers.discard(home, container)
+        raise
 
 
 def _lock(home: Home, container: ContainerRecord) -> Lock:

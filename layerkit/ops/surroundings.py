@@ -66,6 +66,9 @@ class Surroundings:
         states.write(self._home, self._container, self.run)
 
     def _remove(self) -> None:
-        # A database that was open before a fork must not be used after it.
-        with contextlib.suppress(LayerkitError), self._home.again() as home:
-            containers.discard(home, self._container)
+        with contextlib.suppress(LayerkitError), self._home:
+            containers.discard(self._home, self._container)
+
+
+def clear(_home: Home, _container: ContainerRecord) -> None:
+    """Take away what a killed monitor left around a container."""

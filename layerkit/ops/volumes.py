@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import UsageError
 from layerkit.mount import BindMount, VolumeMount
-from layerkit.store.files import guarded
+from layerkit.store.files import guarded, remove_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from layerkit.ops.wishes import Wishes
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+
+_UNNAMED = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def resolve(home: Home, _origin: Origin, wishes: Wishes, wanted: tuple[str, ...]) -> Wishes:
@@ -47,3 +49,11 @@ def _folder(home: Home, name: str) -> Path:
     with guarded("make volume"):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def remove_unnamed(home: Home, mounts: tuple[Mount, ...]) -> None:
+    """Remove the volumes among the mounts that nobody gave a name; raises `StoreError`."""
+    sources = [mount.source for mount in mounts if isinstance(mount, BindMount)]
+    for source in sources:
+        if source.parent == home.volumes and _UNNAMED.fullmatch(source.name):
+            remove_tree(source, home.store.scratch)

@@ -8,9 +8,36 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from layerkit.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import FrameType
+
+
+_DIGITS = 5
+
+
+def number_of(text: str) -> int:
+    """The number of `TERM`, `SIGTERM`, `15`, `RTMIN+3`, in any case; raises `UsageError`."""
+    name = text.upper().removeprefix("SIG")
+    base, sign, offset = name.partition("+" if "+" in name else "-")
+    known = signal.__dict__.get(f"SIG{base}")
+    number = 0
+    if _is_number(text):
+        number = int(text)
+    elif isinstance(known, signal.Signals) and not sign:
+        number = known
+    elif base in ("RTMIN", "RTMAX") and _is_number(offset):
+        number = int(known or 0) + int(f"{sign}{offset}")
+    in_range = signal.SIGRTMIN <= number <= signal.SIGRTMAX if sign else 1 <= number < signal.NSIG
+    if not in_range:
+        raise UsageError(f"invalid signal {text!r}: wanted one such as TERM or 15")
+    return int(number)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < _DIGITS
 
 
 class Inbox:

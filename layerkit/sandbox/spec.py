@@ -96,6 +96,43 @@ def process_spec(
     return spec
 
 
+def exec_process(
+    first: ProcessSpec,
+    *,
+    args: tuple[str, ...],
+    env: tuple[str, ...] = (),
+    user: str | None = None,
+    workdir: str | None = None,
+    terminal: bool = False,
+) -> ProcessSpec:
+    """One more process beside the `first`, whose environment, user and working directory it gets.
+
+    Raises as `process_spec`.
+    """
+    own = dict(entry.partition("=")[::2] for entry in first.env)
+    if terminal:
+        own.setdefault("TERM", "xterm")
+    for entry in env:
+        key, equals, value = entry.partition("=")
+        if not key:
+            raise UsageError(f"invalid environment variable {entry!r}: wanted KEY=value")
+        if equals:
+            own[key] = value
+        else:
+            own.pop(key, None)
+    cwd = workdir or first.cwd
+    if not cwd.startswith("/"):
+        raise UsageError(f"invalid working directory {cwd!r}: wanted an absolute path")
+    spec = ProcessSpec(
+        args=args,
+        env=tuple(f"{key}={value}" for key, value in own.items()),
+        cwd=posixpath.normpath("/" + cwd.lstrip("/")),
+        user=first.user if user is None else user,
+    )
+    _refuse_unspeakable((*spec.args, *spec.env, spec.cwd, spec.user))
+    return spec
+
+
 def _arguments(runtime: RuntimeConfig, overrides: Overrides) -> tuple[str, ...]:
     """Entrypoint and command; an entrypoint of the user's own takes the image's command away too."""
     entrypoint, command = overrides.entrypoint, overrides.command

@@ -33,17 +33,26 @@ class Database:
     """Images, names and containers; each call is a transaction unless made inside `transaction`."""
 
     def __init__(self, path: Path) -> None:
-        with _guarded(f"open {path}"):
-            self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        self._path = path
+        self._open: sqlite3.Connection | None = None
         try:
-            with _guarded(f"open {path}"):
-                self._write_ahead()
-                self._connection.execute("PRAGMA synchronous = FULL")
-                self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connect()
             self._migrate(path)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._open or self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        with _guarded(f"open {self._path}"):
+            self._open = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._write_ahead()
+            self._open.execute("PRAGMA synchronous = FULL")
+            self._open.execute("PRAGMA foreign_keys = ON")
+        return self._open
 
     def _write_ahead(self) -> None:
         """Turn to the write-ahead log; who does it first needs the file alone, and SQLite itself
@@ -78,8 +87,13 @@ class Database:
         return int(self._rows("PRAGMA user_version")[0][0])
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection; another use opens a new one, also in a process forked since.
+
+        What is open during a fork must be used by neither side: SQLite keeps locks per process.
+        """
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

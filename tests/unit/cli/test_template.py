@@ -36,6 +36,10 @@ PIECES = st.sampled_from(
         ("{{.Config.Env}}", "[A=1 B=2]"),
         ("{{.Config.Labels}}", "map[a:<nil> b:2]"),
         ("{{.Config.Tty}}", "false"),
+        ('{{.Config.Labels "b"}}', "2"),
+        ('{{ .Config.Labels  "b" }}', "2"),
+        ('{{.Config.Labels "c"}}', ""),
+        ('{{json .Config.Labels "b"}}', '"2"'),
         ("{{json .Config.Env}}", '["A=1","B=2"]'),
         ("{{json .ID}}", '"abc"'),
         ("{{json .Odd}}", r'"a\tb\u001b[2J\n"'),
@@ -74,6 +78,21 @@ def test_a_table_has_headings(text, wanted):
     assert template.parse(text, "{{.ID}}").lines([RECORD], TITLES) == wanted
 
 
+def test_a_key_is_its_own_heading():
+    """The value of a map stands below the key that it is asked for."""
+    titles = {"Config": "CONFIG"}
+
+    lines = template.parse('table {{.Config "Tty"}}', "{{.ID}}").lines([RECORD], titles)
+
+    assert lines == ["Tty", "false"]
+
+
+def test_only_maps_have_keys():
+    """A key of a text is an error, not an empty string."""
+    with pytest.raises(UsageError, match=r"field \.ID has no keys"):
+        template.parse('{{.ID "x"}}').lines([RECORD])
+
+
 def test_columns_are_as_wide_as_docker_makes_them():
     """A column has at least 10 characters and 3 more than its longest cell, but the last none."""
     rows = [["A", "B", "C"], ["x" * 12, "", "long last cell"], ["", "yy", ""]]
@@ -98,6 +117,11 @@ def test_columns_are_as_wide_as_docker_makes_them():
         "{{if .ID}}x{{end}}",
         "{{.ID | upper}}",
         '{{index .Config.Labels "a"}}',
+        '{{. "b"}}',
+        '{{json . "b"}}',
+        '{{.Config.Labels "b" "c"}}',
+        '{{.Config.Labels "b}}',
+        '{{.Config.Labels"b"}}',
         "{{json}}",
         "{{json .ID .Size}}",
         "{{json.ID}}",

@@ -1,0 +1,118 @@
+"""Exec: one more process in a container that runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from layerkit.errors import ConflictError
+from layerkit.ops import containers, states
+from layerkit.ops.run import await_start
+from layerkit.ops.start import connect
+from layerkit.sandbox import attach as attachments
+from layerkit.sandbox import frames, terminal
+from layerkit.sandbox import process as processes
+from layerkit.sandbox.frames import Hello
+from layerkit.sandbox.monitor import Job
+from layerkit.sandbox.plan import plan_exec
+from layerkit.sandbox.spec import ExecSpec, exec_process
+
+if TYPE_CHECKING:
+    from layerkit.ops.container_config import ContainerConfig
+    from layerkit.ops.home import Home
+    from layerkit.sandbox.attach import ExitStatus, Manners, Stdio
+    from layerkit.sandbox.process import Running
+    from layerkit.store.records import ContainerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ExecWishes:
+    """What the user asks for; None where the container decides."""
+
+    command: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    user: str | None = None
+    workdir: str | None = None
+    tty: bool = False
+    privileged: bool = False
+
+
+def execute(
+    home: Home, container: ContainerRecord, wishes: ExecWishes, stdio: Stdio, manners: Manners
+) -> ExitStatus | None:
+    """Run a process to its end; None when the user detached from it, or a signal told us to go.
+
+    Raises `ConflictError` for a container that does not run or is paused, `SandboxError` and its
+    kinds when the process could not be started, `Left`.
+    """
+    if wishes.tty and stdio.stdin is not None:
+        terminal.require_terminal(stdio.stdin)
+    takes_input = stdio.stdin is not None
+    hello = Hello(sends=takes_input, listens=True)
+    size = terminal.size(stdio.stdout, stdio.stdin)
+    running = _start(home, container, wishes, hello, size)
+    with running.channel as channel:
+        return attachments.attach(channel, stdio, manners, program=wishes.command[0])
+
+
+def execute_detached(home: Home, container: ContainerRecord, wishes: ExecWishes) -> None:
+    """As `execute`, only until the program runs."""
+    running = _start(home, container, wishes, Hello(), None)
+    with running.channel as channel:
+        await_start(channel, wishes.command[0])
+
+
+def _start(
+    home: Home,
+    container: ContainerRecord,
+    wishes: ExecWishes,
+    hello: Hello,
+    size: tuple[int, int] | None,
+) -> Running:
+    if states.read(home, container).status == "paused":
+        raise ConflictError(
+            f"cannot run a command in container {container.name}: it is paused",
+            hint=f"layerkit unpause {container.name}",
+        )
+    spec = _spec(containers.read_config(home, container), wishes)
+    target = first_process(home, container)
+    try:
+        job = Job(
+            plan_exec(spec),
+            wishes.command[0],
+            terminal=wishes.tty,
+            takes_input=hello.sends,
+            size=size,
+            join=target,
+        )
+        return processes.start(job, hello)
+    finally:
+        os.close(target)
+
+
+def _spec(config: ContainerConfig, wishes: ExecWishes) -> ExecSpec:
+    process = exec_process(
+        config.process,
+        args=wishes.command,
+        env=wishes.env,
+        user=wishes.user,
+        workdir=wishes.workdir,
+        terminal=wishes.tty,
+    )
+    return ExecSpec(process, terminal=wishes.tty)
+
+
+def first_process(home: Home, container: ContainerRecord) -> int:
+    """A pidfd of the container's first process, to be closed; raises `ConflictError` without one.
+
+    It comes from the monitor, whose child it is: no other process can have the number meanwhile.
+    """
+    with connect(home, container, Hello()) as channel:
+        frames.send(channel, frames.Ask())
+        while True:
+            match frames.receive_with(channel):
+                case frames.Started(), [pidfd]:
+                    return pidfd
+                case ((None | frames.Ended() | frames.Failed()), _):
+                    raise ConflictError(f"container {container.name} is not running")
