@@ -11,8 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layerkit.mount import FolderMount, OverlayMount
+from layerkit.mount import BindMount, FolderMount, OverlayMount
 from layerkit.sandbox import steps
+from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _SAFE = ("nosuid", "nodev", "noexec")
 _SHM_SIZE = 64 << 20
+_CGROUP = "/sys/fs/cgroup"
 
 _DEVICES = (
     ("null", 1, 3),
@@ -61,6 +63,7 @@ def plan(spec: SandboxSpec) -> tuple[Step, ...]:
     return (
         *_leave_the_host(spec),
         *_mount_kernel_file_systems(),
+        *_show_cgroups(spec),
         steps.DetachOldRoot(),
         *_fill_dev(),
         *_configure(spec),
@@ -71,14 +74,34 @@ def plan(spec: SandboxSpec) -> tuple[Step, ...]:
 def _leave_the_host(spec: SandboxSpec) -> Iterator[Step]:
     network = spec.network != "host"
     yield steps.Unshare(("mount", "uts", "ipc", *(("network",) if network else ())))
+    yield from _join_cgroups(spec)
     yield steps.NewKeyring()
     if network:
         yield steps.LoopbackUp()
     yield steps.IsolateMounts()
-    yield from map(steps.HoldBind, spec.binds)
+    yield from map(steps.HoldBind, (*spec.binds, *_cgroup_binds(spec)))
     mountpoint = _mountpoint(spec.root)
     yield steps.MountRoot(spec.root, mountpoint)
     yield steps.PivotRoot(mountpoint)
+
+
+def _join_cgroups(spec: SandboxSpec) -> Iterator[Step]:
+    if spec.cgroup is not None:
+        yield JoinCgroups(spec.cgroup.join)
+        if spec.cgroup.private:
+            yield steps.Unshare(("cgroup",))
+
+
+def _cgroup_binds(spec: SandboxSpec) -> tuple[BindMount, ...]:
+    shown = spec.cgroup.shown if spec.cgroup else ()
+    return tuple(
+        BindMount(folder, f"{_CGROUP}/{name}".rstrip("/"), readonly=True) for name, folder in shown
+    )
+
+
+def _show_cgroups(spec: SandboxSpec) -> Iterator[Step]:
+    if binds := _cgroup_binds(spec):
+        yield MountCgroups(_CGROUP, binds)
 
 
 def _mountpoint(root: RootMount) -> Path:

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -309,6 +311,7 @@ class Execute:
 
 Step: TypeAlias = (
     Unshare
+    | JoinCgroups
     | NewKeyring
     | LoopbackUp
     | IsolateMounts
@@ -317,6 +320,7 @@ Step: TypeAlias = (
     | PivotRoot
     | MakeDirectory
     | MountFs
+    | MountCgroups
     | DetachOldRoot
     | MakeDevice
     | Symlink
