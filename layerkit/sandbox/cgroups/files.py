@@ -69,7 +69,7 @@ def _lack_of(wanted: Write) -> Lack | None:
         if error.errno == errno.ENOENT and os.path.isdir(place):
             return Lack(wanted.limit, f"there is no {file}")
         if error.errno in DENIED:
-            return Lack(wanted.limit, f"{file}: {error.strerror}")
+            return Lack(wanted.limit, f"{file} {wanted.text}: {error.strerror}")
         what = f"{file} of {place} to {wanted.text!r}"
         raise SandboxError(f"cannot set {what}: {error.strerror}") from None
     return None

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING
+import stat
+from typing import TYPE_CHECKING, Literal
 
 from layerkit import linux
 from layerkit.errors import SandboxError
+from layerkit.resources import DeviceRule
 from layerkit.sandbox.cgroups import devices, files, settings
 from layerkit.sandbox.cgroups.group import PARENT, Cgroup, as_it_is
 from layerkit.sandbox.cgroups.hierarchies import LIMITING, discover, folder, home_of, in_use
@@ -21,7 +23,7 @@ from layerkit.sandbox.cgroups.settings import Lack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from layerkit.resources import DeviceRule, Limits
+    from layerkit.resources import Device, Limits
     from layerkit.sandbox.cgroups.hierarchies import Hierarchy
 
 
@@ -56,6 +58,19 @@ def create(
         _take_back(trees, name)
         raise
     return Cgroup(name, tuple(made), tuple(lacks))
+
+
+def rule_for(device: Device) -> DeviceRule:
+    """The rule that lets a container use a device of the host. Raises `SandboxError` if it is none."""
+    try:
+        status = os.stat(device.source)
+    except OSError as error:
+        raise SandboxError(f"cannot use device {device.source}: {error.strerror}") from None
+    kinds: dict[int, Literal["b", "c"]] = {stat.S_IFBLK: "b", stat.S_IFCHR: "c"}
+    kind = kinds.get(stat.S_IFMT(status.st_mode))
+    if kind is None:
+        raise SandboxError(f"cannot use device {device.source}: it is not a device")
+    return DeviceRule(kind, os.major(status.st_rdev), os.minor(status.st_rdev), device.access)
 
 
 def explain(lacks: Iterable[Lack]) -> str:

@@ -169,7 +169,7 @@ def _bandwidth(limits: Limits) -> tuple[int | None, int | None, str]:
 def weight(shares: int) -> int:
     """The weight of version 2 for shares of version 1: their least, default and most agree.
 
-    runc's conversion since 1.4; the straight line of before gave the default a weight of 39.
+    This is the curve that runc draws today; its older straight line gave the default 39.
     """
     if shares <= _LEAST_SHARES:
         return 1
