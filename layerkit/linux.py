@@ -7,8 +7,10 @@ file descriptor returned is close-on-exec. What is here needs Linux 5.12 (`mount
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
+import struct
 from ctypes import c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +81,21 @@ _KEYCTL = {
     "s390x": 280,
     "x86_64": 250,
 }
+_BPF = {
+    "aarch64": 280,
+    "armv7l": 386,
+    "i686": 357,
+    "loongarch64": 280,
+    "ppc64le": 361,
+    "riscv64": 280,
+    "s390x": 351,
+    "x86_64": 321,
+}
+_BPF_PROG_LOAD = 5
+_BPF_PROG_ATTACH = 8
+_BPF_PROG_TYPE_CGROUP_DEVICE = 15
+_BPF_CGROUP_DEVICE = 6
+_BPF_F_ALLOW_MULTI = 2
 # Calls since 5.1 have one number everywhere, counted from another base on these.
 _BASE = {"alpha": 110, "mips": 4000, "mips64": 5000}
 
@@ -300,3 +317,27 @@ def join_new_keyring() -> None:
     if number is not None:
         keyctl = _syscall(number, c_int, c_char_p)
         _checked(keyctl(_KEYCTL_JOIN_SESSION_KEYRING, None), "keyctl")
+
+
+def attach_device_program(group: int, code: bytes) -> None:
+    """Let this BPF program decide, too, which devices the cgroup2 folder `group` may use."""
+    instructions = ctypes.create_string_buffer(code, len(code))
+    license_ = ctypes.create_string_buffer(b"Apache-2.0")
+    places = (ctypes.addressof(instructions), ctypes.addressof(license_))
+    head = struct.pack("=IIQQ", _BPF_PROG_TYPE_CGROUP_DEVICE, len(code) // 8, *places)
+    program = _bpf(_BPF_PROG_LOAD, head + bytes(40) + struct.pack("=II", 0, _BPF_CGROUP_DEVICE))
+    try:
+        _bpf(
+            _BPF_PROG_ATTACH,
+            struct.pack("=IIII", group, program, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI),
+        )
+    finally:
+        os.close(program)
+
+
+def _bpf(command: int, attributes: bytes) -> int:
+    number = _BPF.get(_MACHINE)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), "bpf")
+    call = _syscall(number, c_int, c_char_p, c_uint)
+    return _checked(call(command, attributes, len(attributes)), "bpf")

@@ -13,13 +13,13 @@ from layerkit.ops.start import connect
 from layerkit.sandbox import attach as attachments
 from layerkit.sandbox import frames, terminal
 from layerkit.sandbox import process as processes
+from layerkit.sandbox.cgroups import group as groups
 from layerkit.sandbox.frames import Hello
 from layerkit.sandbox.monitor import Job
 from layerkit.sandbox.plan import plan_exec
 from layerkit.sandbox.spec import ExecSpec, exec_process
 
 if TYPE_CHECKING:
-    from layerkit.ops.container_config import ContainerConfig
     from layerkit.ops.home import Home
     from layerkit.sandbox.attach import ExitStatus, Manners, Stdio
     from layerkit.sandbox.process import Running
@@ -75,7 +75,7 @@ def _start(
             f"cannot run a command in container {container.name}: it is paused",
             hint=f"layerkit unpause {container.name}",
         )
-    spec = _spec(containers.read_config(home, container), wishes)
+    spec = _spec(home, container, wishes)
     target = first_process(home, container)
     try:
         job = Job(
@@ -91,16 +91,17 @@ def _start(
         os.close(target)
 
 
-def _spec(config: ContainerConfig, wishes: ExecWishes) -> ExecSpec:
+def _spec(home: Home, container: ContainerRecord, wishes: ExecWishes) -> ExecSpec:
     process = exec_process(
-        config.process,
+        containers.read_config(home, container).process,
         args=wishes.command,
         env=wishes.env,
         user=wishes.user,
         workdir=wishes.workdir,
         terminal=wishes.tty,
     )
-    return ExecSpec(process, terminal=wishes.tty)
+    group = groups.find(container.id)
+    return ExecSpec(process, terminal=wishes.tty, cgroup=None if group is None else group.plan())
 
 
 def first_process(home: Home, container: ContainerRecord) -> int:

@@ -32,4 +32,4 @@ def remove(
     unnamed = containers.read_config(home, container).wishes.mounts if volumes else ()
     containers.remove_container(home, container)
     remove_unnamed(home, unnamed)
-    surroundings.clear(home, container)
+    surroundings.sweep(container.id)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, LayerkitError
-from layerkit.events import ignore
+from layerkit.events import Notice, ignore
 from layerkit.ops import containers, mountpoints, states, uppers
 from layerkit.ops.surroundings import Surroundings
 from layerkit.sandbox import frames
@@ -56,6 +56,8 @@ def start(
         if config.wishes.remove:
             stack.enter_context(_removed_on_failure(home, container))
         surroundings = Surroundings(home, container, config)
+        stack.enter_context(_cleared_on_failure(surroundings))
+        surroundings.make(partial(_warn, observe))
         spec = surroundings.spec(observe)
         steps = plan(spec)
         for step in steps if explain is not None else ():
@@ -82,6 +84,15 @@ def start(
         )
         home.close()  # not to be open during a fork
         return processes.start(job, hello)
+
+
+@contextlib.contextmanager
+def _cleared_on_failure(surroundings: Surroundings) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        surroundings.clear()
+        raise
 
 
 @contextlib.contextmanager
@@ -113,6 +124,10 @@ def _refuse_mounted(home: Home, container: ContainerRecord) -> None:
             f"cannot start container {container.name}: it is mounted",
             hint=f"layerkit umount {container.name}",
         )
+
+
+def _warn(observe: Observer, text: str) -> None:
+    observe(Notice("warning", text))
 
 
 def _listen(folder: Path) -> socket.socket:

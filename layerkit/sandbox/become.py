@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from layerkit import linux
 from layerkit.errors import SandboxError
 from layerkit.sandbox import capabilities, messages, steps, terminal, trampoline, users
+from layerkit.sandbox.cgroups import enter  # noqa: F401  for the steps that it does
 from layerkit.sandbox.perform import opened, perform, require_null
 
 if TYPE_CHECKING:

@@ -38,6 +38,7 @@ _NAMESPACES = {
     "uts": linux.CLONE_NEWUTS,
     "ipc": linux.CLONE_NEWIPC,
     "network": linux.CLONE_NEWNET,
+    "cgroup": linux.CLONE_NEWCGROUP,
 }
 _ATTRIBUTES = {
     "nosuid": linux.MOUNT_ATTR_NOSUID,

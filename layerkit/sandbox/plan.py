@@ -11,18 +11,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layerkit.mount import FolderMount, OverlayMount
+from layerkit.mount import BindMount, FolderMount, OverlayMount
 from layerkit.sandbox import steps
+from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from layerkit.mount import RootMount
-    from layerkit.sandbox.spec import ExecSpec, SandboxSpec
+    from layerkit.sandbox.spec import CgroupPlan, ExecSpec, SandboxSpec
     from layerkit.sandbox.steps import Step
 
 _SAFE = ("nosuid", "nodev", "noexec")
 _SHM_SIZE = 64 << 20
+_CGROUP = "/sys/fs/cgroup"
 
 _DEVICES = (
     ("null", 1, 3),
@@ -61,6 +63,7 @@ def plan(spec: SandboxSpec) -> tuple[Step, ...]:
     return (
         *_leave_the_host(spec),
         *_mount_kernel_file_systems(),
+        *_show_cgroups(spec),
         steps.DetachOldRoot(),
         *_fill_dev(),
         *_configure(spec),
@@ -70,9 +73,13 @@ def plan(spec: SandboxSpec) -> tuple[Step, ...]:
 
 def plan_exec(spec: ExecSpec) -> tuple[Step, ...]:
     """What to do, in this order, to become a further process of a container that runs."""
+    is_private = spec.cgroup is not None and spec.cgroup.private
     return (
+        *((JoinCgroups(spec.cgroup.join),) if spec.cgroup is not None else ()),
         steps.NewKeyring(),
-        steps.JoinNamespaces(("ipc", "network", "uts", "mount")),
+        steps.JoinNamespaces(
+            ("ipc", "network", "uts", *(("cgroup",) if is_private else ()), "mount")
+        ),
         steps.SetUmask(0o022),
         *_become_the_process(spec, is_first=False),
     )
@@ -81,16 +88,36 @@ def plan_exec(spec: ExecSpec) -> tuple[Step, ...]:
 def _leave_the_host(spec: SandboxSpec) -> Iterator[Step]:
     is_new = spec.network == "none"
     yield steps.Unshare(("mount", "uts", "ipc", *(("network",) if is_new else ())))
+    yield from _join_cgroups(spec.cgroup)
     if spec.network == "given":
         yield steps.JoinNetwork(spec.network_namespace)
     yield steps.NewKeyring()
     if is_new:
         yield steps.LoopbackUp()
     yield steps.IsolateMounts()
-    yield from map(steps.HoldBind, (*spec.mounts, *spec.binds))
+    yield from map(steps.HoldBind, (*spec.mounts, *spec.binds, *_cgroup_binds(spec)))
     mountpoint = _mountpoint(spec.root)
     yield steps.MountRoot(spec.root, mountpoint)
     yield steps.PivotRoot(mountpoint)
+
+
+def _join_cgroups(cgroup: CgroupPlan | None) -> Iterator[Step]:
+    if cgroup is not None:
+        yield JoinCgroups(cgroup.join)
+        if cgroup.private:
+            yield steps.Unshare(("cgroup",))
+
+
+def _cgroup_binds(spec: SandboxSpec) -> tuple[BindMount, ...]:
+    shown = spec.cgroup.shown if spec.cgroup else ()
+    return tuple(
+        BindMount(folder, f"{_CGROUP}/{name}".rstrip("/"), readonly=True) for name, folder in shown
+    )
+
+
+def _show_cgroups(spec: SandboxSpec) -> Iterator[Step]:
+    if binds := _cgroup_binds(spec):
+        yield MountCgroups(_CGROUP, binds)
 
 
 def _mountpoint(root: RootMount) -> Path:

@@ -14,6 +14,7 @@ from layerkit.sandbox.capabilities import DOCKER_CAPABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from layerkit.mount import BindMount, RootMount
     from layerkit.oci import RuntimeConfig
@@ -49,6 +50,19 @@ class ProcessSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CgroupPlan:
+    """The control groups of a container that the host has made.
+
+    `join` are the files to which the first process writes itself, before `private` gives it a
+    cgroup namespace. `shown` are names below /sys/fs/cgroup, empty for that itself, with folders.
+    """
+
+    join: tuple[str, ...]
+    private: bool = False
+    shown: tuple[tuple[str, Path], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """A container to start.
 
@@ -67,6 +81,7 @@ class SandboxSpec:
     mounts: tuple[BindMount, ...] = ()
     capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
     readonly_root: bool = False
+    cgroup: CgroupPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,7 @@ class ExecSpec:
     process: ProcessSpec
     terminal: bool = False
     capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
+    cgroup: CgroupPlan | None = None
 
 
 def process_spec(

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -344,6 +346,7 @@ Step: TypeAlias = (
     Unshare
     | JoinNamespaces
     | JoinNetwork
+    | JoinCgroups
     | NewKeyring
     | LoopbackUp
     | IsolateMounts
@@ -352,6 +355,7 @@ Step: TypeAlias = (
     | PivotRoot
     | MakeDirectory
     | MountFs
+    | MountCgroups
     | DetachOldRoot
     | MakeDevice
     | Symlink

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 import pytest
 
@@ -127,3 +128,25 @@ def test_an_unmount_of_nothing_names_the_path():
     """A failed call names what it was about."""
     with pytest.raises(OSError, match="/nosuch"):
         linux.umount2("/nosuch", 0)
+
+
+def test_a_program_about_devices_needs_a_group(root):
+    """The kernel takes the program, but no folder that is not a control group; each is an error."""
+    allow = bytes.fromhex("b4000000010000009500000000000000")
+    if os.geteuid() or sys.byteorder == "big":
+        pytest.skip("needs root, and a machine with the bytes of this program")
+    with pytest.raises(OSError, match="bpf") as caught:
+        linux.attach_device_program(root, allow)
+    assert caught.value.errno == errno.EBADF
+    with pytest.raises(OSError, match="bpf") as caught:
+        linux.attach_device_program(root, bytes(8))
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_a_machine_whose_number_is_not_known_has_no_bpf(root, monkeypatch):
+    """A wrong system call would do anything, so none is made."""
+    monkeypatch.setattr(linux, "_MACHINE", "pdp11")
+
+    with pytest.raises(OSError, match="bpf") as caught:
+        linux.attach_device_program(root, bytes(8))
+    assert caught.value.errno == errno.ENOSYS

@@ -10,7 +10,7 @@ import pytest
 from layerkit.mount import BindMount, OverlayMount
 from layerkit.sandbox import steps
 from layerkit.sandbox.plan import plan
-from layerkit.sandbox.spec import ProcessSpec, SandboxSpec
+from layerkit.sandbox.spec import CgroupPlan, ProcessSpec, SandboxSpec
 
 SPEC = SandboxSpec(
     root=OverlayMount((Path("/s/init"), Path("/s/view")), Path("/c/upper"), Path("/c/work")),
@@ -120,8 +120,36 @@ def test_the_plan_is_the_known_one():
             {"hold /c/hosts for /etc/hosts", "bind /etc/hosts"},
             {"hold /h for /x", "bind /x read-only"},
         ),
+        (
+            {"cgroup": CgroupPlan(("/c/a/tasks", "/c/b/tasks"), shown=(("a", Path("/c/a")),))},
+            set(),
+            {
+                "join 2 control groups",
+                "hold /c/a for /sys/fs/cgroup/a",
+                "mount 1 control groups on /sys/fs/cgroup",
+            },
+        ),
+        (
+            {"cgroup": CgroupPlan(("/c/cgroup.procs",), private=True, shown=(("", Path("/c")),))},
+            set(),
+            {
+                "join 1 control groups",
+                "unshare cgroup",
+                "hold /c for /sys/fs/cgroup",
+                "mount 1 control groups on /sys/fs/cgroup",
+            },
+        ),
+        ({"cgroup": CgroupPlan(())}, set(), {"join 0 control groups"}),
     ],
-    ids=["terminal", "host network", "read-only root", "read-only bind"],
+    ids=[
+        "terminal",
+        "host network",
+        "read-only root",
+        "read-only bind",
+        "cgroups of version 1",
+        "cgroup of version 2",
+        "no right to cgroups",
+    ],
 )
 def test_an_option_changes_its_own_steps_only(change, gone, new):
     """Each option of the spec replaces or adds exactly the steps that are about it."""
@@ -160,3 +188,15 @@ def test_the_order_that_keeps_the_image_inside(first, then):
         ]
         last_first = len(kinds) - 1 - kinds[::-1].index(first)
         assert last_first < kinds.index(then)
+
+
+def test_a_cgroup_is_joined_before_its_namespace_is_made():
+    """The root of a cgroup namespace is the group of the one who makes it; mounts need both."""
+    cgroup = CgroupPlan(("/c/cgroup.procs",), private=True, shown=(("", Path("/c")),))
+    found = lines(dataclasses.replace(SPEC, cgroup=cgroup)).splitlines()
+
+    order = ["unshare mount uts ipc network", "join 1 control groups", "unshare cgroup"]
+    assert found[:3] == order
+    assert found.index("mount sysfs on /sys (nosuid,nodev,noexec,ro)") < found.index(
+        "mount 1 control groups on /sys/fs/cgroup"
+    )
