@@ -130,6 +130,8 @@ def _syscall(number: int, *argtypes: Any) -> Callable[..., int]:
 _mount = _function("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
 _umount2 = _function("umount2", c_char_p, c_int)
 _unshare = _function("unshare", c_int)
+_setns = _function("setns", c_int, c_int)
+_getsockopt = _function("getsockopt", c_int, c_int, c_int, c_void_p, c_void_p)
 _pivot_root = _function("pivot_root", c_char_p, c_char_p)
 _syncfs = _function("syncfs", c_int)
 _prctl = _function("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
@@ -171,6 +173,20 @@ def umount2(target: str, flags: int) -> None:
 def unshare(flags: int) -> None:
     """Leave the namespaces in `flags` for new ones."""
     _checked(_unshare(flags), "unshare")
+
+
+def setns(namespace: int, kind: int) -> None:
+    """Move the calling thread into the namespace of a descriptor, which is of that CLONE_NEW kind."""
+    _checked(_setns(namespace, kind), "setns")
+
+
+def getsockopt(descriptor: int, level: int, option: int, value: bytes, size: int) -> bytes:
+    """An option of a socket that is asked for with a value, which `socket.getsockopt` cannot."""
+    buffer = ctypes.create_string_buffer(value, size)
+    length = c_uint(size)
+    arguments = (descriptor, level, option, ctypes.byref(buffer), ctypes.byref(length))
+    _checked(_getsockopt(*arguments), "getsockopt")
+    return buffer.raw[: length.value]
 
 
 def pivot_root(new_root: str, put_old: str) -> None:

@@ -1,0 +1,112 @@
+"""What nf_tables does for containers: layerkit's own table, and a way through those of others."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from layerkit.network import addresses, nftables, ruleset
+from layerkit.network.netlink import is_missing
+from layerkit.network.ruleset import TABLE, Element
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from layerkit.network.netlink import Request, Socket
+
+_PATIENCE = 20
+"""How often a transaction is built anew because somebody else's came before it."""
+
+
+def ensure(kernel: Socket) -> None:
+    """Have the table as it should be: made, or made anew where a chain or a rule is missing."""
+    found = kernel.try_all([nftables.get_chain(TABLE, name) for name in ruleset.CHAINS])
+    wanted = [
+        (rules, nftables.ACCEPT, nftables.commented(ruleset.MARK))
+        for rules in ruleset.CHAINS.values()
+    ]
+    if [nftables.parse_chain(body) for answer in found for body in answer.bodies] != wanted:
+        kernel.ask(*nftables.batch(ruleset.definition()))
+
+
+def lead_to(kernel: Socket, address: int, published: Sequence[Element]) -> None:
+    """Have these published ports, and no others, lead to the address.
+
+    Whatever else was there for one of the ports is of somebody who no longer holds it.
+    """
+    keys = {(each.name, each.key) for each in published}
+
+    def changes(there: Iterable[Element]) -> list[Request]:
+        stale = (e for e in there if (e.name, e.key) in keys or _target(e) == address)
+        return [*map(_deletion, stale), *map(_addition, published)]
+
+    _change(kernel, changes)
+
+
+def sweep(kernel: Socket, is_used: Callable[[int], bool]) -> None:
+    """Take published ports away whose address is of no container."""
+    _change(kernel, lambda there: [_deletion(e) for e in there if not is_used(_target(e))])
+
+
+def _change(kernel: Socket, changes: Callable[[Iterable[Element]], list[Request]]) -> None:
+    for attempt in range(_PATIENCE):
+        wanted = changes(_elements(kernel))
+        if not wanted:
+            return
+        try:
+            kernel.ask(*nftables.batch(wanted))
+        except OSError as error:
+            if not (is_missing(error) or error.errno == errno.EEXIST) or attempt == _PATIENCE - 1:
+                raise
+        else:
+            return
+
+
+def _elements(kernel: Socket) -> list[Element]:
+    return [
+        Element(name, key, data)
+        for name in (ruleset.PORTS, ruleset.ADDRESSED_PORTS)
+        for body in kernel.ask(nftables.get_elements(TABLE, name))[0]
+        for key, data in nftables.parse_elements(body)
+    ]
+
+
+def _target(element: Element) -> int:
+    return int.from_bytes(element.data[:4], "big")
+
+
+def _addition(element: Element) -> Request:
+    return nftables.new_element(TABLE, element.name, element.key, element.data)
+
+
+def _deletion(element: Element) -> Request:
+    return nftables.delete_element(TABLE, element.name, element.key)
+
+
+def pass_others(kernel: Socket) -> None:
+    """Have iptables' FORWARD chain let the bridge's packets pass where it drops by default.
+
+    In nf_tables an accept ends its own table only, and dockerd and ufw set that policy. Layerkit's
+    table still drops what nobody published.
+    """
+    forward, user = kernel.try_all(
+        [nftables.get_chain("filter", "FORWARD"), nftables.get_chain("filter", "DOCKER-USER")]
+    )
+    if not any(nftables.parse_chain(body)[1] == nftables.DROP for body in forward.bodies):
+        return
+    chain = "DOCKER-USER" if user.bodies else "FORWARD"
+    mark = nftables.commented(TABLE)
+    (rules,) = kernel.ask(nftables.get_rules("filter", chain))
+    if not any(nftables.parse_rule(body) == mark for body in rules):
+        kernel.ask(
+            *nftables.batch(
+                [_acceptance(chain, key) for key in (nftables.IIFNAME, nftables.OIFNAME)]
+            )
+        )
+
+
+def _acceptance(chain: str, key: int) -> Request:
+    """As `iptables -I FORWARD -i lk0 -j ACCEPT` writes it, so that iptables can list it."""
+    name = nftables.compare(addresses.BRIDGE.encode() + b"\0")
+    rule = [nftables.meta(key), name, nftables.counter(), nftables.verdict(nftables.ACCEPT)]
+    return nftables.new_rule("filter", chain, rule, TABLE, first=True)
