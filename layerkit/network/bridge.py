@@ -93,8 +93,10 @@ def disconnect(endpoint: Endpoint) -> None:
     """
     if not endpoint.publications:
         return
-    with suppress(OSError), Socket(nftables.PROTOCOL) as kernel:  # without a table there is nothing
-        firewall.lead_to(kernel, addresses.number(endpoint.address), ())
+    with ExitStack() as late:  # to close a socket that took elements away is what takes long
+        with suppress(OSError):  # without a table there are no elements
+            kernel = late.enter_context(Socket(nftables.PROTOCOL))
+            firewall.lead_to(kernel, addresses.number(endpoint.address), ())
         for holder in endpoint.held:
             holder.close()
 
