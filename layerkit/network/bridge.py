@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import linux
 from layerkit.errors import SandboxError
-from layerkit.network import addresses, firewall, legacy, links, nftables, ruleset
+from layerkit.network import addresses, conntrack, firewall, legacy, links, nftables, ruleset
 from layerkit.network.addresses import BRIDGE
 from layerkit.network.netlink import Socket, is_missing
 from layerkit.network.reserve import reserve
@@ -122,8 +122,11 @@ def _explained(what: str) -> Iterator[None]:
             hint = "a bridge has 1023 ports"
         elif error.errno not in {errno.EPERM, errno.EACCES}:
             hint = ""
-        message = f"cannot {what}: {error.filename}: {error.strerror}"
-        raise SandboxError(message, hint=hint) from error
+        raise SandboxError(f"cannot {what}: {_reason(error)}", hint=hint) from error
+
+
+def _reason(error: OSError) -> str:
+    return ": ".join(text for text in (error.filename, error.strerror) if text)
 
 
 def _reserved(undo: ExitStack, publication: Publication) -> tuple[Publication, socket.socket]:
@@ -236,11 +239,23 @@ def _lead_to(address: int, published: Sequence[Publication]) -> tuple[str, ...]:
             firewall.ensure(kernel)
             firewall.lead_to(kernel, address, [_element(address, each) for each in published])
             firewall.pass_others(kernel)
+            _forget_senders(kernel, published)
     except OSError as error:
         if published:
             raise
-        return (f"containers reach only this host: {error.filename}: {error.strerror}",)
+        return (f"containers reach only this host: {_reason(error)}",)
     return legacy.warnings()
+
+
+def _forget_senders(kernel: Socket, published: Sequence[Publication]) -> None:
+    """Let clients that have sent datagrams all the time reach the container.
+
+    To the kernel they are connections that lead elsewhere, for as long as they send. One that cannot
+    choose by the port alone refuses.
+    """
+    for each in published:
+        if each.protocol == "udp":
+            kernel.try_all([conntrack.forget(socket.IPPROTO_UDP, each.host_port or 0)])
 
 
 def _element(address: int, publication: Publication) -> ruleset.Element:

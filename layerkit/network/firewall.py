@@ -6,7 +6,6 @@ import errno
 from typing import TYPE_CHECKING
 
 from layerkit.network import addresses, nftables, ruleset
-from layerkit.network.netlink import is_missing
 from layerkit.network.ruleset import TABLE, Element
 
 if TYPE_CHECKING:
@@ -14,8 +13,10 @@ if TYPE_CHECKING:
 
     from layerkit.network.netlink import Request, Socket
 
-_PATIENCE = 20
+_PATIENCE = 50
 """How often a transaction is built anew because somebody else's came before it."""
+_OUTRUN = {errno.ENOENT, errno.EEXIST, errno.ERESTART}
+_FILTER, _DOCKER_USER = "filter", "DOCKER-USER"
 
 
 def ensure(kernel: Socket) -> None:
@@ -49,17 +50,22 @@ def sweep(kernel: Socket, is_used: Callable[[int], bool]) -> None:
 
 
 def _change(kernel: Socket, changes: Callable[[Iterable[Element]], list[Request]]) -> None:
-    for attempt in range(_PATIENCE):
-        wanted = changes(_elements(kernel))
-        if not wanted:
-            return
-        try:
+    def attempt() -> None:
+        if wanted := changes(_elements(kernel)):
             kernel.ask(*nftables.batch(wanted))
+
+    _in_spite_of_others(attempt)
+
+
+def _in_spite_of_others(attempt: Callable[[], None]) -> None:
+    """Look and change; again where somebody has changed what was looked at."""
+    for _ in range(_PATIENCE):
+        try:
+            return attempt()
         except OSError as error:
-            if not (is_missing(error) or error.errno == errno.EEXIST) or attempt == _PATIENCE - 1:
+            if error.errno not in _OUTRUN:
                 raise
-        else:
-            return
+    return attempt()
 
 
 def _elements(kernel: Socket) -> list[Element]:
@@ -89,24 +95,35 @@ def pass_others(kernel: Socket) -> None:
     In nf_tables an accept ends its own table only, and dockerd and ufw set that policy. Layerkit's
     table still drops what nobody published.
     """
-    forward, user = kernel.try_all(
-        [nftables.get_chain("filter", "FORWARD"), nftables.get_chain("filter", "DOCKER-USER")]
-    )
+
+    def attempt() -> None:
+        chain = _dropping_chain(kernel)
+        if chain is None:
+            return
+        ((generation,),) = kernel.ask(nftables.get_generation())
+        if not _is_passed(kernel, chain):
+            rules = [_acceptance(chain, key) for key in (nftables.IIFNAME, nftables.OIFNAME)]
+            kernel.ask(*nftables.batch(rules, nftables.parse_generation(generation)))
+
+    _in_spite_of_others(attempt)
+
+
+def _dropping_chain(kernel: Socket) -> str | None:
+    """Where the rules belong: FORWARD, or the chain that docker keeps for its users."""
+    wanted = [nftables.get_chain(_FILTER, name) for name in ("FORWARD", _DOCKER_USER)]
+    forward, user = kernel.try_all(wanted)
     if not any(nftables.parse_chain(body)[1] == nftables.DROP for body in forward.bodies):
-        return
-    chain = "DOCKER-USER" if user.bodies else "FORWARD"
-    mark = nftables.commented(TABLE)
-    (rules,) = kernel.ask(nftables.get_rules("filter", chain))
-    if not any(nftables.parse_rule(body) == mark for body in rules):
-        kernel.ask(
-            *nftables.batch(
-                [_acceptance(chain, key) for key in (nftables.IIFNAME, nftables.OIFNAME)]
-            )
-        )
+        return None
+    return _DOCKER_USER if user.bodies else "FORWARD"
+
+
+def _is_passed(kernel: Socket, chain: str) -> bool:
+    (rules,) = kernel.ask(nftables.get_rules(_FILTER, chain))
+    return any(nftables.parse_rule(body) == nftables.commented(TABLE) for body in rules)
 
 
 def _acceptance(chain: str, key: int) -> Request:
     """As `iptables -I FORWARD -i lk0 -j ACCEPT` writes it, so that iptables can list it."""
     name = nftables.compare(addresses.BRIDGE.encode() + b"\0")
     rule = [nftables.meta(key), name, nftables.counter(), nftables.verdict(nftables.ACCEPT)]
-    return nftables.new_rule("filter", chain, rule, TABLE, first=True)
+    return nftables.new_rule(_FILTER, chain, rule, TABLE, first=True)

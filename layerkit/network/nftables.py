@@ -39,8 +39,10 @@ REGISTERS = (1, 9, 10)
 
 _SUBSYSTEM = 10 << 8
 _BATCH_BEGIN, _BATCH_END = 16, 17
+_BATCH_GENERATION = 1
 _NEWTABLE, _NEWCHAIN, _GETCHAIN, _DELCHAIN, _NEWRULE, _GETRULE, _DELRULE = 0, 3, 4, 5, 6, 7, 8
-_NEWSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM = 9, 12, 13, 14
+_NEWSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM, _GETGEN = 9, 12, 13, 14, 16
+_GENERATION = 1
 
 _TABLE = 1  # the table's name, of a chain, a rule and a set
 _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_USE, _CHAIN_TYPE, _CHAIN_USERDATA = (
@@ -68,11 +70,25 @@ def _request(kind: int, flags: int, what: str, *parts: bytes) -> Request:
     return Request(_SUBSYSTEM | kind, flags, _INET + b"".join(parts), what)
 
 
-def batch(requests: Sequence[Request]) -> list[Request]:
-    """The requests as one transaction: the kernel does all of them or none."""
+def batch(requests: Sequence[Request], generation: int | None = None) -> list[Request]:
+    """The requests as one transaction: the kernel does all of them or none.
+
+    With a generation, ERESTART where another transaction came after it.
+    """
     header = struct.pack(">BBH", 0, 0, 10)
-    begin = Request(_BATCH_BEGIN, 0, header, "begin a transaction")
+    known = b"" if generation is None else big(_BATCH_GENERATION, generation)
+    begin = Request(_BATCH_BEGIN, 0, header + known, "begin a transaction")
     return [begin, *requests, Request(_BATCH_END, 0, header, "commit")]
+
+
+def get_generation() -> Request:
+    """Ask for the number of the last transaction."""
+    return _request(_GETGEN, 0, "find the generation of nftables")
+
+
+def parse_generation(body: bytes) -> int:
+    """The number in an answer to `get_generation`."""
+    return _number(attributes(body[4:])[_GENERATION])
 
 
 def new_table(table: str) -> Request:

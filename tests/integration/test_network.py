@@ -195,6 +195,21 @@ class TestReach:
         assert question == b"question"
         assert client.recvfrom(100) == (b"answer", (HOST, 5353))
 
+    def test_udp_from_somebody_who_goes_on_sending(self, world):
+        """A client that has sent all the time reaches whoever has the port now."""
+        port = Publication(53, "udp", 5353)
+        world.container()  # from now on the host tracks connections
+        client = world.outside.sends(HOST, 5353, b"too early")
+        for word in (b"first", b"second"):
+            inside, endpoint = world.container(port)
+            server = inside.receives(53)
+
+            client.sendto(word, (HOST, 5353))
+
+            assert server.recv(100) == word
+            with world.host.entered():
+                bridge.disconnect(endpoint)
+
     def test_one_port_of_several_addresses(self, world):
         """One port leads elsewhere for another address of the host."""
         world.host.run("ip", "address", "add", "203.0.113.9/24", "dev", "near0")
@@ -242,6 +257,21 @@ class TestReach:
         assert is_idle(hidden)
         rules = world.host.run("iptables-nft", "-S", chain).splitlines()
         assert sum(rule.endswith("-j ACCEPT") and "lk0" in rule for rule in rules) == 2
+
+    @pytest.mark.debian("iptables-nft")
+    def test_iptables_rules_of_two_at_once(self, world, monkeypatch):
+        """Of two who look at the same time, the one that comes second adds no rules."""
+        world.host.run("iptables-nft", "-P", "FORWARD", "DROP")
+
+        def look(kernel, _chain):
+            monkeypatch.undo()
+            world.container()
+            return False
+
+        monkeypatch.setattr(firewall, "_is_passed", look)
+        world.container()
+
+        assert len(world.host.run("iptables-nft", "-S", "FORWARD").splitlines()) == 3
 
     @pytest.mark.debian("iptables-nft")
     def test_iptables_that_accepts_stays_as_it_is(self, world):
@@ -363,8 +393,10 @@ class TestAtOnce:
 
     COUNT = 20
 
+    @pytest.mark.debian("iptables-nft")
     def test_everybody_has_an_address_of_his_own(self, world):
         """Twenty processes that start together all get on, each with its own address and port."""
+        world.host.run("iptables-nft", "-P", "FORWARD", "DROP")
         spaces = [Namespace(world._stack) for _ in range(self.COUNT)]
         start, started = os.pipe()
         told, tell = os.pipe()
@@ -390,6 +422,7 @@ class TestAtOnce:
         assert len(world.interfaces()) == self.COUNT
         with world.host.entered(), Socket(nftables.PROTOCOL) as kernel:
             assert is_complete(kernel)
+        assert len(world.host.run("iptables-nft", "-S", "FORWARD").splitlines()) == 3
 
 
 def is_complete(kernel: Socket) -> bool:
