@@ -11,9 +11,8 @@ import errno
 import os
 import socket
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerkit import linux
 from layerkit.errors import SandboxError
@@ -41,8 +40,7 @@ _ATTEMPTS = 64
 """A bridge takes 1023 interfaces, so an address chosen by chance is free 63 times of 64."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A container's place on the network; `publications` have their ports of the host.
 
     `held` are the sockets that keep those ports: they must live as long as the container.
@@ -155,7 +153,7 @@ def _make_bridge(routes: Socket) -> links.Link:
     if _NO_IPV6.exists():  # or a container could announce itself as the host's IPv6 router
         _NO_IPV6.write_bytes(b"1")
     link = _link(routes, BRIDGE)
-    _unless_there(routes, links.new_address(link.index, gateway, addresses.PREFIX))
+    _unless_there(routes, links.new_address(link.number, gateway, addresses.PREFIX))
     routes.ask(links.set_up(BRIDGE, _BRIDGE_SETTINGS))
     return link
 
@@ -182,7 +180,7 @@ def _mtu(routes: Socket) -> int:
 def _plug(routes: Socket, netns: int, bridge: links.Link) -> tuple[int, int]:
     """Connect the namespace to the bridge: the address that was free, and the MTU."""
     mtu = _mtu(routes)
-    address = _take_address(routes, netns, bridge.index, mtu)
+    address = _take_address(routes, netns, bridge.number, mtu)
     name = addresses.interface(address)
     routes.ask(links.set_up(name, ipv6=not bridge.has_ipv6, hairpin=True))
     return address, mtu
@@ -213,9 +211,9 @@ def _set_up_inside(netns: int, address: int) -> None:
         link = _link(routes, INTERFACE)
         routes.ask(
             links.set_up("lo"),
-            links.new_address(link.index, addresses.packed(address), addresses.PREFIX),
+            links.new_address(link.number, addresses.packed(address), addresses.PREFIX),
             links.set_up(INTERFACE, {links.ARP_NOTIFY: 1}, ipv6=not link.has_ipv6),
-            links.new_default_route(link.index, addresses.packed(addresses.GATEWAY)),
+            links.new_default_route(link.number, addresses.packed(addresses.GATEWAY)),
         )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerkit.network.netlink import (
     ACK,
@@ -50,11 +49,10 @@ _ADDR = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """What an interface is like; `inet` has its IPv4 settings, that of number n at n-1."""
 
-    index: int
+    number: int
     mtu: int
     is_up: bool
     inet: tuple[int, ...]
@@ -78,7 +76,7 @@ def parse_link(body: bytes) -> Link:
     families = attributes(said.get(_AF_SPEC, b""))
     conf = attributes(families.get(socket.AF_INET, b"")).get(_INET_CONF, b"")
     return Link(
-        index=index,
+        number=index,
         mtu=struct.unpack("=I", said[_MTU])[0],
         is_up=bool(flags & _IFF_UP),
         inet=struct.unpack(f"={len(conf) // 4}i", conf),

@@ -2,6 +2,8 @@
 
 The kernel works on a request within send(2), so whatever it has to say can be read at once: there
 is no waiting here. Numbers are in the byte order of the machine, but for `big`.
+
+Values of this part are named tuples: to make dataclasses takes longer than to connect a container.
 """
 
 from __future__ import annotations
@@ -10,8 +12,7 @@ import errno
 import os
 import socket
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,8 +41,7 @@ _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A message to the kernel: `body` has the header of its family and attributes.
 
     `what` says in an error what was tried, such as `add the address`.
@@ -53,12 +53,11 @@ class Request:
     what: str
 
 
-@dataclass(slots=True)
-class Answer:
-    """What the kernel said to one request: the bodies of its messages, or why it was refused."""
+class Answer(NamedTuple):
+    """What the kernel said to one request: the bodies of its messages, and why it was refused."""
 
-    bodies: list[bytes] = field(default_factory=list)
-    error: OSError | None = None
+    bodies: list[bytes]
+    error: OSError | None
 
 
 def attribute(kind: int, data: bytes) -> bytes:
@@ -186,15 +185,15 @@ class Socket:
         self._sequence += len(requests)
         parts = [encode(request, first + place) for place, request in enumerate(requests)]
         self._socket.send(b"".join(parts))
-        answers = [Answer() for _ in requests]
+        bodies: list[list[bytes]] = [[] for _ in requests]
+        errors: list[OSError | None] = [None] * len(requests)
         for kind, flags, sequence, body in self._received():
             place = sequence - first
             if kind == _ERROR:
-                error = refusal(requests[place], flags, body)
-                answers[place].error = answers[place].error or error
+                errors[place] = errors[place] or refusal(requests[place], flags, body)
             elif kind != _DONE:
-                answers[place].bodies.append(body)
-        return answers
+                bodies[place].append(body)
+        return [Answer(*each) for each in zip(bodies, errors, strict=True)]
 
     def _received(self) -> Iterator[tuple[int, int, int, bytes]]:
         while True:

@@ -12,8 +12,7 @@ Publishing a port is one element in one of the maps.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerkit.network import addresses
 from layerkit.network import nftables as nft
@@ -38,8 +37,7 @@ _LOOPBACK = b"\x7f"
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """A published port in its map."""
 
     name: str
