@@ -92,7 +92,7 @@ def disconnect(endpoint: Endpoint) -> None:
     if not endpoint.publications:
         return
     with ExitStack() as late:  # to close a socket that took elements away is what takes long
-        with suppress(OSError):  # without a table there are no elements
+        with suppress(OSError):  # a kernel that lost its firewall has nothing to give back
             kernel = late.enter_context(Socket(nftables.PROTOCOL))
             firewall.lead_to(kernel, addresses.number(endpoint.address), ())
         for holder in endpoint.held:
@@ -101,7 +101,11 @@ def disconnect(endpoint: Endpoint) -> None:
 
 def sweep() -> None:
     """Take away what killed processes left: published ports whose container is gone."""
-    with Socket(links.PROTOCOL) as routes, Socket(nftables.PROTOCOL) as kernel:
+    with (
+        _explained("look for published ports"),
+        Socket(links.PROTOCOL) as routes,
+        Socket(nftables.PROTOCOL) as kernel,
+    ):
         firewall.sweep(kernel, lambda address: _is_taken(routes, address))
 
 

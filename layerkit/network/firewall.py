@@ -69,12 +69,20 @@ def _in_spite_of_others(attempt: Callable[[], None]) -> None:
 
 
 def _elements(kernel: Socket) -> list[Element]:
+    """All elements, none where there is no table."""
     return [
         Element(name, key, data)
         for name in (ruleset.PORTS, ruleset.ADDRESSED_PORTS)
-        for body in kernel.ask(nftables.get_elements(TABLE, name))[0]
+        for body in _listed(kernel, name)
         for key, data in nftables.parse_elements(body)
     ]
+
+
+def _listed(kernel: Socket, name: str) -> list[bytes]:
+    (answer,) = kernel.try_all([nftables.get_elements(TABLE, name)])
+    if answer.error is not None and answer.error.errno != errno.ENOENT:
+        raise answer.error
+    return answer.bodies
 
 
 def _target(element: Element) -> int:

@@ -161,7 +161,7 @@ class TestReach:
         local = Publication(53, "udp", 8085, "127.0.0.1")
         inside, _endpoint = world.container(local, Publication(53, "udp", 8086))
         server = inside.receives(53)
-        aim_at_localhost(world)
+        aim_at_localhost(world.outside, HOST)
 
         world.outside.sends("127.0.0.1", 8085, b"forged")
         world.outside.sends(HOST, 8085, b"wrong address")
@@ -171,17 +171,32 @@ class TestReach:
         world.host.sends("127.0.0.1", 8085, b"local")
         assert server.recv(100) == b"local"
 
+    def test_localhost_of_the_host(self, world):
+        """A container does not reach what the host has on 127.0.0.1, whatever it sends."""
+        inside, _endpoint = world.container()
+        server = world.host.receives(9999)
+        aim_at_localhost(inside, "10.99.0.1")
+
+        inside.sends("127.0.0.1", 9999, b"forged")
+        inside.sends("10.99.0.1", 9999, b"allowed")
+
+        assert server.recv(100) == b"allowed"
+
     def test_forging_is_possible_without_the_guard(self, world):
-        """The packet of the test above arrives where the guard's rule is missing."""
+        """The packets of the tests above arrive where the guard's rule is missing."""
         inside, _endpoint = world.container(Publication(53, "udp", 8085, "127.0.0.1"))
+        local = world.host.receives(9999)
         server = inside.receives(53)
-        aim_at_localhost(world)
+        aim_at_localhost(world.outside, HOST)
         with world.host.entered(), Socket(nftables.PROTOCOL) as kernel:
             kernel.ask(*nftables.batch([nftables.flush_chain(ruleset.TABLE, "guard")]))
 
-        world.outside.sends("127.0.0.1", 8085, b"forged")
+        world.outside.sends("127.0.0.1", 8085, b"from outside")
+        assert server.recv(100) == b"from outside"
 
-        assert server.recv(100) == b"forged"
+        aim_at_localhost(inside, "10.99.0.1")
+        inside.sends("127.0.0.1", 9999, b"from inside")
+        assert local.recv(100) == b"from inside"
 
     def test_udp(self, world):
         """W09: a datagram arrives and its answer comes back from where the question went."""
@@ -309,13 +324,12 @@ def is_idle(server: socket.socket) -> bool:
     return False
 
 
-def aim_at_localhost(world: networks.World) -> None:
-    """Let who is outside send packets for 127.0.0.1 to the host."""
-    far = world.outside
+def aim_at_localhost(far: Namespace, gateway: str) -> None:
+    """Let packets for 127.0.0.1 that are sent there go to the host."""
     far.set("ipv4/conf/all/route_localnet", 1)
     far.run("ip", "route", "delete", "table", "local", "local", "127.0.0.0/8", "dev", "lo")
     far.run("ip", "route", "delete", "table", "local", "local", "127.0.0.1", "dev", "lo")
-    far.run("ip", "route", "add", "127.0.0.1", "via", HOST, "src", OUTSIDE)
+    far.run("ip", "route", "add", "127.0.0.1", "via", gateway)
 
 
 class TestPorts:
@@ -496,6 +510,13 @@ class TestEnd:
             bridge.sweep()
 
         assert [element.key[4:6] for element in world.published()] == [(8081).to_bytes(2, "big")]
+
+    def test_sweep_where_nothing_was_made(self, world):
+        """Without a table there is nothing to sweep."""
+        with world.host.entered():
+            bridge.sweep()
+
+        assert world.published() == []
 
     def test_an_address_that_is_taken(self, world, monkeypatch):
         """An address that somebody has is passed over."""
