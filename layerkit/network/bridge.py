@@ -66,8 +66,7 @@ def connect(netns: int, publications: Sequence[Publication] = ()) -> Endpoint:
         reserved = [_reserved(undo, each) for each in publications]
         published = tuple(publication for publication, _holder in reserved)
         with Socket(links.PROTOCOL) as routes:
-            address, mtu = _plug(routes, netns, _bridge(routes))
-            undo.callback(_unplug, address)
+            address, mtu = _plug(routes, netns, undo)
         _set_up_inside(netns, address)
         warnings = _lead_to(address, published)
         undo.pop_all()
@@ -101,17 +100,8 @@ def disconnect(endpoint: Endpoint) -> None:
 
 def sweep() -> None:
     """Take away what killed processes left: published ports whose container is gone."""
-    with (
-        _explained("look for published ports"),
-        Socket(links.PROTOCOL) as routes,
-        Socket(nftables.PROTOCOL) as kernel,
-    ):
-        firewall.sweep(kernel, lambda address: _is_taken(routes, address))
-
-
-def _is_taken(routes: Socket, address: int) -> bool:
-    (answer,) = routes.try_all([links.get_link(addresses.interface(address))])
-    return answer.error is None
+    with _explained("look for published ports"), Socket(nftables.PROTOCOL) as kernel:
+        firewall.sweep(kernel)
 
 
 @contextmanager
@@ -181,10 +171,11 @@ def _mtu(routes: Socket) -> int:
     return _link(routes, index=links.parse_route(answer.bodies[0])).mtu
 
 
-def _plug(routes: Socket, netns: int, bridge: links.Link) -> tuple[int, int]:
+def _plug(routes: Socket, netns: int, undo: ExitStack) -> tuple[int, int]:
     """Connect the namespace to the bridge: the address that was free, and the MTU."""
-    mtu = _mtu(routes)
+    bridge, mtu = _bridge(routes), _mtu(routes)
     address = _take_address(routes, netns, bridge.number, mtu)
+    undo.callback(_unplug, address)
     name = addresses.interface(address)
     routes.ask(links.set_up(name, ipv6=not bridge.has_ipv6, hairpin=True))
     return address, mtu
@@ -239,8 +230,8 @@ def _lead_to(address: int, published: Sequence[Publication]) -> tuple[str, ...]:
     try:
         with Socket(nftables.PROTOCOL) as kernel:
             firewall.ensure(kernel)
-            firewall.lead_to(kernel, address, [_element(address, each) for each in published])
             firewall.pass_others(kernel)
+            firewall.lead_to(kernel, address, [_element(address, each) for each in published])
             _forget_senders(kernel, published)
     except OSError as error:
         if published:

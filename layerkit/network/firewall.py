@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import socket
 from typing import TYPE_CHECKING
 
 from layerkit.network import addresses, nftables, ruleset
 from layerkit.network.ruleset import TABLE, Element
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from layerkit.network.netlink import Request, Socket
 
@@ -33,23 +34,37 @@ def ensure(kernel: Socket) -> None:
 def lead_to(kernel: Socket, address: int, published: Sequence[Element]) -> None:
     """Have these published ports, and no others, lead to the address.
 
-    Whatever else was there for one of the ports is of somebody who no longer holds it.
+    Whatever else was there for one of the ports is of somebody who no longer holds it, and what
+    leads to no container would keep its port from every program of the host.
     """
     keys = {(each.name, each.key) for each in published}
 
-    def changes(there: Iterable[Element]) -> list[Request]:
-        stale = (e for e in there if (e.name, e.key) in keys or _target(e) == address)
+    def changes(there: Sequence[Element]) -> list[Request]:
+        ended = _ended(there) | {address}
+        stale = (e for e in there if (e.name, e.key) in keys or _target(e) in ended)
         return [*map(_deletion, stale), *map(_addition, published)]
 
     _change(kernel, changes)
 
 
-def sweep(kernel: Socket, is_used: Callable[[int], bool]) -> None:
-    """Take published ports away whose address is of no container."""
-    _change(kernel, lambda there: [_deletion(e) for e in there if not is_used(_target(e))])
+def sweep(kernel: Socket) -> None:
+    """Take published ports away that lead to no container."""
+
+    def changes(there: Sequence[Element]) -> list[Request]:
+        ended = _ended(there)
+        return [_deletion(each) for each in there if _target(each) in ended]
+
+    _change(kernel, changes)
 
 
-def _change(kernel: Socket, changes: Callable[[Iterable[Element]], list[Request]]) -> None:
+def _ended(there: Sequence[Element]) -> set[int]:
+    """The addresses that nobody has: an element is made after the interface of its address."""
+    targets = set(map(_target, there))
+    names = {name for _number, name in socket.if_nameindex()} if targets else set()
+    return {address for address in targets if addresses.interface(address) not in names}
+
+
+def _change(kernel: Socket, changes: Callable[[Sequence[Element]], list[Request]]) -> None:
     def attempt() -> None:
         if wanted := changes(_elements(kernel)):
             kernel.ask(*nftables.batch(wanted))

@@ -485,6 +485,18 @@ class TestEnd:
         assert world.outside.reaches(HOST, 8080, inside.listens(80)) == OUTSIDE
         assert len(world.published()) == 1
 
+    def test_a_killed_process_gives_its_port_to_the_host(self, world):
+        """A port of a container that was killed is the host's again when the next one connects."""
+        gone, endpoint = world.container(web(8080))
+        for held in endpoint.held:
+            held.close()
+        gone.close()
+        until(lambda: world.interfaces() == [])
+
+        world.container()
+
+        assert world.outside.reaches(HOST, 8080, world.host.listens(8080)) == OUTSIDE
+
     def test_a_used_address_publishes_nothing(self, world, monkeypatch):
         """Whoever gets the address of a killed container does not get its published ports."""
         monkeypatch.setattr(addresses, "candidate", lambda _chance: addresses.number("10.99.7.7"))
