@@ -86,7 +86,7 @@ def disconnect(endpoint: Endpoint) -> None:
     """Give the published ports back; what is gone already is no error.
 
     Better done when nobody waits any more: the kernel takes up to 20 ms. The address is free when it
-    has ended the namespace.
+    has ended the namespace, so that nobody else has it as long as the caller's descriptor is open.
     """
     if not endpoint.publications:
         return
