@@ -111,7 +111,7 @@ def _explained(what: str) -> Iterator[None]:
     except OSError as error:
         hint = "the network of a container is made by root (CAP_NET_ADMIN), or use --network none"
         if error.errno == errno.EXFULL:
-            hint = "a bridge has 1023 ports"
+            hint = f"1023 containers are connected to {BRIDGE}, the most that a bridge takes"
         elif error.errno not in {errno.EPERM, errno.EACCES}:
             hint = ""
         raise SandboxError(f"cannot {what}: {_reason(error)}", hint=hint) from error
