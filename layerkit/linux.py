@@ -149,6 +149,7 @@ _mount = _function("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
 _umount2 = _function("umount2", c_char_p, c_int)
 _unshare = _function("unshare", c_int)
 _setns = _function("setns", c_int, c_int)
+_getsockopt = _function("getsockopt", c_int, c_int, c_int, c_void_p, c_void_p)
 _pivot_root = _function("pivot_root", c_char_p, c_char_p)
 _syncfs = _function("syncfs", c_int)
 _prctl = _function("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
@@ -195,6 +196,15 @@ def unshare(flags: int) -> None:
 def setns(descriptor: int, flags: int) -> None:
     """Join the namespaces in `flags`: of a process, by its pidfd (Linux 5.8), or by one's own file."""
     _checked(_setns(descriptor, flags), "setns")
+
+
+def getsockopt(descriptor: int, level: int, option: int, value: bytes, size: int) -> bytes:
+    """An option of a socket that is asked for with a value, which `socket.getsockopt` cannot."""
+    buffer = ctypes.create_string_buffer(value, size)
+    length = c_uint(size)
+    arguments = (descriptor, level, option, ctypes.byref(buffer), ctypes.byref(length))
+    _checked(_getsockopt(*arguments), "getsockopt")
+    return buffer.raw[: length.value]
 
 
 def pivot_root(new_root: str, put_old: str) -> None:

@@ -152,9 +152,13 @@ def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
         raise StoreError(f"cannot read container {container.name}: {path}: {error}") from None
 
 
-def binds(home: Home, container: ContainerRecord) -> tuple[BindMount, ...]:
-    """The container's own hosts, hostname and resolv.conf over the ones in its root."""
-    folder = folder_of(home, container)
+def binds(home: Home, container: ContainerRecord, mode: str = "") -> tuple[BindMount, ...]:
+    """The container's own hosts, hostname and resolv.conf over the ones in its root.
+
+    With the network `mode` of another container they are that one's.
+    """
+    other = mode.partition(":")[2]
+    folder = home.containers / (other or container.id)
     return tuple(
         BindMount(folder / posixpath.basename(target), target) for target in views.BIND_FILES
     )

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError
-from layerkit.ops import containers, states
+from layerkit.ops import connecting, containers, states
 from layerkit.ops.run import await_start
-from layerkit.ops.start import connect
 from layerkit.sandbox import attach as attachments
-from layerkit.sandbox import frames, terminal
 from layerkit.sandbox import process as processes
+from layerkit.sandbox import terminal
 from layerkit.sandbox.cgroups import group as groups
 from layerkit.sandbox.frames import Hello
 from layerkit.sandbox.monitor import Job
@@ -76,7 +75,7 @@ def _start(
             hint=f"layerkit unpause {container.name}",
         )
     spec = _spec(home, container, wishes)
-    target = first_process(home, container)
+    target = connecting.first_process(home, container)
     try:
         job = Job(
             plan_exec(spec),
@@ -102,18 +101,3 @@ def _spec(home: Home, container: ContainerRecord, wishes: ExecWishes) -> ExecSpe
     )
     group = groups.find(container.id)
     return ExecSpec(process, terminal=wishes.tty, cgroup=None if group is None else group.plan())
-
-
-def first_process(home: Home, container: ContainerRecord) -> int:
-    """A pidfd of the container's first process, to be closed; raises `ConflictError` without one.
-
-    It comes from the monitor, whose child it is: no other process can have the number meanwhile.
-    """
-    with connect(home, container, Hello()) as channel:
-        frames.send(channel, frames.Ask())
-        while True:
-            match frames.receive_with(channel):
-                case frames.Started(), [pidfd]:
-                    return pidfd
-                case ((None | frames.Ended() | frames.Failed()), _):
-                    raise ConflictError(f"container {container.name} is not running")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from functools import partial
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, LayerkitError
 from layerkit.events import Notice, ignore
-from layerkit.ops import containers, mountpoints, states, uppers
+from layerkit.ops import connecting, containers, mountpoints, states, uppers
 from layerkit.ops.surroundings import Surroundings
-from layerkit.sandbox import frames
 from layerkit.sandbox import process as processes
 from layerkit.sandbox.log import LogWriter
 from layerkit.sandbox.monitor import Job, Watch
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from layerkit.sandbox.frames import Hello
     from layerkit.sandbox.process import Running
     from layerkit.store.records import ContainerRecord
-
-_SOCKET = "attach.sock"
 
 
 def start(
@@ -71,7 +67,8 @@ def start(
             began=surroundings.began,
             ended=surroundings.ended,
             discards=config.wishes.remove,
-            keep=(lock.descriptor,),
+            afterwards=surroundings.afterwards,
+            keep=(lock.descriptor, *surroundings.kept),
         )
         states.write(home, container, surroundings.run)
         job = Job(
@@ -80,10 +77,13 @@ def start(
             terminal=spec.terminal,
             takes_input=config.wishes.interactive,
             size=size,
+            given=surroundings.given,
             watch=watch,
         )
         home.close()  # not to be open during a fork
-        return processes.start(job, hello)
+        running = processes.start(job, hello)
+    surroundings.let_go()
+    return running
 
 
 @contextlib.contextmanager
@@ -133,33 +133,10 @@ def _warn(observe: Observer, text: str) -> None:
 def _listen(folder: Path) -> socket.socket:
     """The socket at which the monitor takes clients."""
     with guarded("make container"):
-        (folder / _SOCKET).unlink(missing_ok=True)
+        (folder / connecting.SOCKET).unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with _in_folder(folder) as place:
-            listener.bind(f"{place}/{_SOCKET}")
-        (folder / _SOCKET).chmod(0o600)
+        with connecting.in_folder(folder) as place:
+            listener.bind(f"{place}/{connecting.SOCKET}")
+        (folder / connecting.SOCKET).chmod(0o600)
         listener.listen()
     return listener
-
-
-def connect(home: Home, container: ContainerRecord, hello: Hello) -> socket.socket:
-    """A channel to the monitor of a container; raises `ConflictError` when it does not run."""
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        with _in_folder(containers.folder_of(home, container)) as place:
-            channel.connect(f"{place}/{_SOCKET}")
-        frames.send(channel, hello)
-    except OSError:
-        channel.close()
-        raise ConflictError(f"container {container.name} is not running") from None
-    return channel
-
-
-@contextlib.contextmanager
-def _in_folder(folder: Path) -> Iterator[str]:
-    """A name for the folder that is short enough for a socket's address, 107 bytes."""
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError
 from layerkit.ops import containers, states
-from layerkit.ops.start import connect
+from layerkit.ops.connecting import connect
 from layerkit.sandbox import frames
 from layerkit.sandbox.frames import Hello
 from layerkit.sandbox.signals import number_of

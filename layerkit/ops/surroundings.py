@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
 from layerkit.mount import BindMount
-from layerkit.ops import containers, states, uppers, views
+from layerkit.ops import connecting, containers, networks, states, uppers, views
 from layerkit.ops.images import image_of
+from layerkit.ops.networks import Network
 from layerkit.sandbox.cgroups import devices, group, making
 from layerkit.sandbox.spec import SandboxSpec
 
@@ -32,6 +33,7 @@ class Surroundings:
         self._container = container
         self._config = config
         self._cgroup: Cgroup | None = None
+        self._network: Network | None = None
         self.run = states.Run(started=states.now())
 
     def make(self, warn: Callable[[str], None]) -> None:
@@ -47,9 +49,30 @@ class Surroundings:
         missing = [lack for lack in self._cgroup.lacks if lack.limit in asked]
         if missing:
             warn(f"no limit on {making.explain(missing)}")
+        self._network = Network(self._home, wishes.networking, connecting.first_process, warn)
+        self.run = replace(
+            self.run, address=self._network.address, ports=self._network.publications
+        )
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The descriptors that the first process needs on its way."""
+        return (self._network.namespace,) if self._network and self._network.namespace >= 0 else ()
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The descriptors that must stay open as long as the container runs."""
+        return self._network.descriptors if self._network else ()
+
+    def let_go(self) -> None:
+        """Close what the monitor has by now."""
+        if self._network is not None:
+            self._network.let_go()
 
     def clear(self) -> None:
         """Take away what `make` made."""
+        if self._network is not None:
+            self._network.give_back()
         if self._cgroup is not None:
             self._cgroup.remove()
 
@@ -69,8 +92,9 @@ class Surroundings:
             process=self._config.process,
             hostname=self._config.hostname,
             terminal=wishes.tty,
-            network="host" if wishes.networking.mode == "host" else "none",
-            binds=containers.binds(home, container),
+            network=self._network.kind if self._network else "none",
+            network_namespace=self._network.namespace if self._network else -1,
+            binds=containers.binds(home, container, wishes.networking.mode),
             mounts=tuple(each for each in wishes.mounts if isinstance(each, BindMount)),
             readonly_root=wishes.isolation.readonly,
             cgroup=None if self._cgroup is None else self._cgroup.plan(),
@@ -80,6 +104,9 @@ class Surroundings:
         """The program runs."""
         self.run = replace(self.run, pid=pid)
         states.write(self._home, self._container, self.run)
+        if self.run.address:
+            with self._home:
+                networks.tell_names(self._home)
 
     def ended(self, code: int, failure: str) -> None:
         """It ended with this code as shells have it, or never ran for this reason."""
@@ -96,6 +123,12 @@ class Surroundings:
             error=failure,
         )
         states.write(self._home, self._container, self.run)
+
+    def afterwards(self) -> None:
+        """Nobody waits any more."""
+        if self.run.address:
+            with contextlib.suppress(LayerkitError), self._home:
+                networks.tell_names(self._home)
 
     def _remove(self) -> None:
         with contextlib.suppress(LayerkitError), self._home:

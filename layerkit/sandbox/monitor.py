@@ -52,6 +52,10 @@ def _nobody(_number: int) -> None:
     """Nobody wants to know."""
 
 
+def _nothing() -> None:
+    """As above."""
+
+
 def _nobody_else(_code: int, _failure: str) -> None:
     """As above."""
 
@@ -61,7 +65,8 @@ class Watch:
     """What goes on around a process, done by its monitor.
 
     `began` is called with the first process's pid when the program runs, `ended` with the code as
-    shells have it, and why if it never ran, when there is no more output; both before any client is told; with `discards`,
+    shells have it, and why if it never ran, when there is no more output; both before any client is told, and `afterwards` when they
+    were, and all mounts are gone; with `discards`,
     the container's mounts are gone by then. `log` opens what keeps the output; `listener` takes clients; `keep` are descriptors that
     are to stay open as long as the monitor is there.
     """
@@ -70,6 +75,7 @@ class Watch:
     listener: socket.socket | None = None
     began: Callable[[int], None] = _nobody
     ended: Callable[[int, str], None] = _nobody_else
+    afterwards: Callable[[], None] = _nothing
     discards: bool = False
     keep: tuple[int, ...] = ()
 
@@ -149,6 +155,8 @@ class _Monitor:
         else:
             self._watch.ended(_shell_code(code), "")
         self._tell(frames.Failed(self._failure) if self._failure else frames.Ended(code))
+        self._let_go_of_mounts()
+        self._watch.afterwards()
 
     def _start(self) -> None:
         _lose_standard_streams()

@@ -1,0 +1,137 @@
+"""The network of one run of a container: made for its start, known to others by name, given back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Literal
+
+from layerkit.errors import ConflictError
+from layerkit.network import bridge, namespaces
+from layerkit.ops import containers, hostfiles, states
+from layerkit.store.files import Lock, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from layerkit.network.bridge import Endpoint
+    from layerkit.ops.home import Home
+    from layerkit.ops.wishes import Networking
+    from layerkit.ports import Publication
+    from layerkit.store.records import ContainerRecord
+
+_LOCK = "network.lock"
+
+
+class Network:
+    """What `Networking` asks for; `namespace` is a descriptor for `kind` "given".
+
+    Raises `SandboxError` for a network or port that cannot be had, `ConflictError` for that of a
+    container that does not run; `warn` is told what is not as it was wished.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        networking: Networking,
+        target: Callable[[Home, ContainerRecord], int],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.kind: Literal["none", "host", "given"] = "none"
+        self.namespace = -1
+        self._endpoint: Endpoint | None = None
+        mode, _, other = networking.mode.partition(":")
+        if networking.publications and mode != "bridge":
+            warn(f"published ports are discarded: there is nothing to publish with network {mode}")
+        if mode == "host":
+            self.kind = "host"
+        elif mode == "container":
+            self.kind = "given"
+            self.namespace = target(home, _running(home, other))
+        elif mode == "bridge":
+            self.kind = "given"
+            self._connect(networking.publications, warn)
+
+    def _connect(self, publications: tuple[Publication, ...], warn: Callable[[str], None]) -> None:
+        self.namespace = namespaces.new()
+        try:
+            self._endpoint = bridge.connect(self.namespace, publications)
+        except BaseException:
+            self.let_go()
+            raise
+        for warning in self._endpoint.warnings:
+            warn(warning)
+
+    @property
+    def address(self) -> str:
+        """The container's, if it has one of its own."""
+        return self._endpoint.address if self._endpoint else ""
+
+    @property
+    def publications(self) -> tuple[Publication, ...]:
+        """Those that work, with their ports of the host."""
+        return self._endpoint.publications if self._endpoint else ()
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What must stay open as long as the container runs."""
+        held = self._endpoint.held if self._endpoint else ()
+        return tuple(each.fileno() for each in held)
+
+    def let_go(self) -> None:
+        """Close our descriptors; a monitor that inherited them has its own."""
+        if self.namespace >= 0:
+            os.close(self.namespace)
+            self.namespace = -1
+        for each in self._endpoint.held if self._endpoint else ():
+            each.close()
+
+    def give_back(self) -> None:
+        """Let the ports go, and the address with the namespace."""
+        if self._endpoint is not None:
+            bridge.disconnect(self._endpoint)
+        self.let_go()
+
+
+def _running(home: Home, identifier: str) -> ContainerRecord:
+    container = containers.find_container(home, identifier)
+    if not states.read(home, container).is_running:
+        raise ConflictError(
+            f"cannot join the network of container {container.name}: it is not running",
+            hint=f"layerkit start {container.name}",
+        )
+    return container
+
+
+def tell_names(home: Home) -> None:
+    """Write into the hosts file of each container that runs where it finds the others by name.
+
+    The file is written in place: it is mounted in the container.
+    """
+    with guarded("lock network"), Lock(home.store.root / _LOCK):
+        found = []
+        for container in home.store.database.containers():
+            run = states.read(home, container)
+            if run.is_running and run.run is not None and run.run.address:
+                found.append((container, run.run.address))
+        known = {each.id: (address, _names(home, each)) for each, address in found}
+        for container, _address in found:
+            own = known[container.id]
+            others = [pair for key, pair in known.items() if key != container.id]
+            _write_hosts(home, container, [own, *others])
+
+
+def _names(home: Home, container: ContainerRecord) -> str:
+    hostname = containers.read_config(home, container).hostname
+    return " ".join(dict.fromkeys((hostname, container.name, container.id[:12])))
+
+
+def _write_hosts(home: Home, container: ContainerRecord, known: list[tuple[str, str]]) -> None:
+    networking = containers.read_config(home, container).wishes.networking
+    text = hostfiles.hosts(networking, known).encode()
+    path = containers.folder_of(home, container) / "hosts"
+    # Missing: it was removed meanwhile.
+    with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
+        if file.read() != text:
+            os.pwrite(file.fileno(), text, 0)
+            os.ftruncate(file.fileno(), len(text))
