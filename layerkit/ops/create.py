@@ -46,7 +46,7 @@ def create(
     origin = _origin(home, wishes, pull)
     container_id = containers.new_id()
     runtime = history.read_config(home, origin.image).runtime
-    config = _config(home, wishes, runtime, _hostname(wishes, container_id))
+    config = _config(home, wishes, runtime, _hostname(home, wishes, container_id))
     config = replace(config, wishes=volumes.resolve(home, origin, config.wishes, runtime.volumes))
     return containers.create(
         home,
@@ -77,10 +77,13 @@ def _origin(home: Home, wishes: Wishes, pull: Callable[[str], ImageRecord]) -> O
     return Origin(image, wishes.image)
 
 
-def _hostname(wishes: Wishes, container_id: str) -> str:
-    mode = wishes.networking.mode
-    if mode.startswith("container:") and wishes.hostname:
-        raise UsageError("--hostname goes with a network of its own, not with that of a container")
+def _hostname(home: Home, wishes: Wishes, container_id: str) -> str:
+    """With the network of another container, its name as well: they share what leads to it."""
+    mode, _, other = wishes.networking.mode.partition(":")
+    if mode == "container":
+        if wishes.hostname:
+            raise UsageError("--hostname goes with a network of its own, not that of a container")
+        return containers.read_config(home, containers.find_container(home, other)).hostname
     return wishes.hostname or (os.uname().nodename if mode == "host" else container_id[:12])
 
 

@@ -75,8 +75,10 @@ class Network:
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What must stay open as long as the container runs."""
-        held = self._endpoint.held if self._endpoint else ()
-        return tuple(each.fileno() for each in held)
+        if self._endpoint is None:
+            return ()
+        # Nobody else gets the address before the namespace has ended.
+        return (self.namespace, *(each.fileno() for each in self._endpoint.held))
 
     def let_go(self) -> None:
         """Close our descriptors; a monitor that inherited them has its own."""
@@ -90,7 +92,7 @@ class Network:
         """Let the ports go, and the address with the namespace."""
         if self._endpoint is not None:
             bridge.disconnect(self._endpoint)
-        self.let_go()
+            self.let_go()
 
 
 def _running(home: Home, identifier: str) -> ContainerRecord:
