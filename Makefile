@@ -5,7 +5,7 @@
 
 # What the tests and the demo compare layerkit with, or build images with.
 DEBIAN_PACKAGES := acl attr buildah busybox-static chromium docker-registry docker.io e2fsprogs \
-	libcap2-bin mmdebstrap mount openssl podman skopeo uidmap umoci
+	libcap2-bin libseccomp2 mmdebstrap mount openssl podman skopeo uidmap umoci
 PYTHON := .venv/bin/python
 # make test ARGS="--long -k registry" hands these to pytest.
 ARGS :=

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import linux
 from layerkit.errors import SandboxError
-from layerkit.sandbox import capabilities, messages, steps, terminal, trampoline, users
+from layerkit.sandbox import capabilities, isolation, messages, steps, terminal, trampoline, users
 from layerkit.sandbox.perform import opened, perform, require_null
 
 if TYPE_CHECKING:
@@ -84,6 +84,16 @@ def _(step: steps.EnterWorkdir, inside: Inside) -> None:
 def _enter(inside: Inside, path: str) -> None:
     with opened(inside, path, os.O_PATH | os.O_DIRECTORY, _SCOPED) as folder:
         os.fchdir(folder)
+
+
+@perform.register(isolation.LoadSeccomp)
+def _(step: isolation.LoadSeccomp, _inside: Inside) -> None:
+    linux.load_seccomp(step.program)
+
+
+@perform.register(isolation.NoNewPrivileges)
+def _(_step: isolation.NoNewPrivileges, _inside: Inside) -> None:
+    linux.set_no_new_privileges()
 
 
 @perform.register(steps.BoundCapabilities)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerkit.mount import FolderMount, OverlayMount
-from layerkit.sandbox import steps
+from layerkit.sandbox import isolation, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,9 +133,16 @@ def _become_the_process(spec: SandboxSpec) -> Iterator[Step]:
     yield steps.FindUser(spec.process.user)
     yield steps.OpenTerminal() if spec.terminal else steps.OpenStreams()
     yield steps.EnterWorkdir(spec.process.cwd)
+    filters = () if spec.seccomp is None else (isolation.LoadSeccomp(spec.seccomp),)
+    # Without no-new-privileges a filter takes SYS_ADMIN; with it, it can see less of layerkit.
+    if not spec.no_new_privileges:
+        yield from filters
     yield steps.BoundCapabilities(spec.capabilities)
     yield steps.BecomeUser()
     yield steps.SetCapabilities(spec.capabilities)
     yield steps.CheckWorkdir(spec.process.cwd)
     yield steps.CloseFiles()
+    if spec.no_new_privileges:
+        yield isolation.NoNewPrivileges()
+        yield from filters
     yield steps.Execute(spec.process)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from layerkit.errors import SandboxError, UsageError
@@ -53,6 +53,7 @@ class SandboxSpec:
     """A container to start.
 
     `root` is writable. `binds` are attached in their order, on targets that exist in the root.
+    `seccomp` is a compiled program.
     """
 
     root: RootMount
@@ -63,6 +64,8 @@ class SandboxSpec:
     binds: tuple[BindMount, ...] = ()
     capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
     readonly_root: bool = False
+    seccomp: bytes | None = field(default=None, repr=False)
+    no_new_privileges: bool = False
 
 
 def process_spec(

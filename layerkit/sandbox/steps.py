@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from layerkit.sandbox.isolation import IsolationStep
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -338,4 +340,5 @@ Step: TypeAlias = (
     | CheckWorkdir
     | CloseFiles
     | Execute
+    | IsolationStep
 )

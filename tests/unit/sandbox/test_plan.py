@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from layerkit.mount import BindMount, OverlayMount
-from layerkit.sandbox import steps
+from layerkit.sandbox import isolation, steps
 from layerkit.sandbox.plan import plan
 from layerkit.sandbox.spec import ProcessSpec, SandboxSpec
 
@@ -115,13 +115,22 @@ def test_the_plan_is_the_known_one():
             {"unshare mount uts ipc"},
         ),
         ({"readonly_root": True}, set(), {"make / read-only"}),
+        ({"seccomp": bytes(80)}, set(), {"load a seccomp filter of 10 instructions"}),
+        ({"no_new_privileges": True}, set(), {"set no-new-privileges"}),
         (
             {"binds": (BindMount(Path("/h"), "/x", readonly=True),)},
             {"hold /c/hosts for /etc/hosts", "bind /etc/hosts"},
             {"hold /h for /x", "bind /x read-only"},
         ),
     ],
-    ids=["terminal", "host network", "read-only root", "read-only bind"],
+    ids=[
+        "terminal",
+        "host network",
+        "read-only root",
+        "seccomp",
+        "no-new-privileges",
+        "read-only bind",
+    ],
 )
 def test_an_option_changes_its_own_steps_only(change, gone, new):
     """Each option of the spec replaces or adds exactly the steps that are about it."""
@@ -160,3 +169,16 @@ def test_the_order_that_keeps_the_image_inside(first, then):
         ]
         last_first = len(kinds) - 1 - kinds[::-1].index(first)
         assert last_first < kinds.index(then)
+
+
+def test_a_filter_is_loaded_while_it_is_allowed_to_be():
+    """Without no-new-privileges a filter needs SYS_ADMIN; with it, it is the last thing of all."""
+    for no_new, before, behind in (
+        (False, isolation.LoadSeccomp, steps.BoundCapabilities),
+        (True, isolation.NoNewPrivileges, isolation.LoadSeccomp),
+        (True, steps.CloseFiles, isolation.NoNewPrivileges),
+    ):
+        spec = dataclasses.replace(SPEC, seccomp=bytes(8), no_new_privileges=no_new)
+        kinds = [type(step) for step in plan(spec)]
+        assert kinds.index(before) < kinds.index(behind)
+    assert kinds[-2:] == [isolation.LoadSeccomp, steps.Execute]
