@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import posixpath
+import resource
 import select
 import signal
 import socket
@@ -14,7 +15,16 @@ from typing import TYPE_CHECKING
 
 from layerkit import linux
 from layerkit.errors import SandboxError
-from layerkit.sandbox import capabilities, isolation, messages, steps, terminal, trampoline, users
+from layerkit.sandbox import (
+    capabilities,
+    isolation,
+    messages,
+    steps,
+    terminal,
+    trampoline,
+    ulimits,
+    users,
+)
 from layerkit.sandbox.perform import opened, perform, require_null
 
 if TYPE_CHECKING:
@@ -84,6 +94,12 @@ def _(step: steps.EnterWorkdir, inside: Inside) -> None:
 def _enter(inside: Inside, path: str) -> None:
     with opened(inside, path, os.O_PATH | os.O_DIRECTORY, _SCOPED) as folder:
         os.fchdir(folder)
+
+
+@perform.register(isolation.SetUlimits)
+def _(step: isolation.SetUlimits, _inside: Inside) -> None:
+    for each in step.ulimits:
+        resource.setrlimit(ulimits.NUMBERS[each.name], (each.soft, each.hard))
 
 
 @perform.register(isolation.LoadSeccomp)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from layerkit.resources import Ulimit
+    from layerkit.sandbox.devices import DeviceNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +28,43 @@ class NoNewPrivileges:
         return "set no-new-privileges"
 
 
-IsolationStep: TypeAlias = LoadSeccomp | NoNewPrivileges
+@dataclass(frozen=True, slots=True)
+class SetUlimits:
+    """Set these limits of setrlimit(2), soft and hard."""
+
+    ulimits: tuple[Ulimit, ...]
+
+    def __str__(self) -> str:
+        return f"ulimit {' '.join(f'{each.name}={each.soft}:{each.hard}' for each in self.ulimits)}"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeNode:
+    """Make a device file like one of the host, and the folders on its way."""
+
+    node: DeviceNode
+
+    def __str__(self) -> str:
+        node = self.node
+        owner = f"{node.uid}:{node.gid}"
+        return (
+            f"make device {node.path} {node.kind} {node.major}:{node.minor} {node.mode:o} {owner}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MountTmpfs:
+    """Mount a file system in memory, on a folder that is made where it is missing."""
+
+    target: str
+    flags: tuple[str, ...]
+    mode: int
+    size: int | None
+
+    def __str__(self) -> str:
+        size = () if self.size is None else (f"size={self.size}",)
+        options = ",".join((*self.flags, f"mode={self.mode:o}", *size))
+        return f"mount tmpfs on {self.target} ({options})"
+
+
+IsolationStep: TypeAlias = LoadSeccomp | MakeNode | MountTmpfs | NoNewPrivileges | SetUlimits

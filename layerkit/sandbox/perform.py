@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import linux, mounting
 from layerkit.errors import SandboxError
-from layerkit.sandbox import steps
+from layerkit.sandbox import isolation, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,10 @@ _ATTRIBUTES = {
     "nosuid": linux.MOUNT_ATTR_NOSUID,
     "nodev": linux.MOUNT_ATTR_NODEV,
     "noexec": linux.MOUNT_ATTR_NOEXEC,
+    "relatime": 0,
+    "noatime": linux.MOUNT_ATTR_NOATIME,
     "strictatime": linux.MOUNT_ATTR_STRICTATIME,
+    "nodiratime": linux.MOUNT_ATTR_NODIRATIME,
     "ro": linux.MOUNT_ATTR_RDONLY,
 }
 _SIOCGIFFLAGS = 0x8913
@@ -189,6 +192,28 @@ def _(step: steps.MakeDevice, inside: Inside) -> None:
         os.mknod(name, stat.S_IFCHR | 0o666, device, dir_fd=folder)
 
 
+@perform.register(isolation.MakeNode)
+def _(step: isolation.MakeNode, inside: Inside) -> None:
+    node = step.node
+    parent, name = posixpath.split(node.path)
+    make_folders(inside, parent)
+    kind = stat.S_IFBLK if node.kind == "b" else stat.S_IFCHR
+    with _plain_folder(inside, parent) as folder:
+        os.mknod(name, kind | node.mode, os.makedev(node.major, node.minor), dir_fd=folder)
+        os.chown(name, node.uid, node.gid, dir_fd=folder, follow_symlinks=False)
+
+
+@perform.register(isolation.MountTmpfs)
+def _(step: isolation.MountTmpfs, inside: Inside) -> None:
+    make_folders(inside, step.target)
+    size = () if step.size is None else (("size", str(step.size)),)
+    options = (("mode", f"{step.mode:o}"), *size)
+    with opened(inside, step.target, _FOLDER, _SCOPED) as target:
+        made = steps.MountFs("tmpfs", step.target, step.flags, options)
+        with _closing(_file_system(made)) as tree:
+            linux.move_mount(tree, target)
+
+
 @perform.register(steps.Symlink)
 def _(step: steps.Symlink, inside: Inside) -> None:
     if step.needs:
@@ -208,6 +233,8 @@ def _(step: steps.Sysctl, inside: Inside) -> None:
     try:
         parameter = linux.openat2(inside.proc, path, os.O_WRONLY, resolve)
     except FileNotFoundError:
+        if step.required:
+            raise
         return
     with _closing(parameter):
         os.write(parameter, step.value.encode("ascii"))
@@ -215,11 +242,23 @@ def _(step: steps.Sysctl, inside: Inside) -> None:
 
 @perform.register(steps.AttachBind)
 def _(step: steps.AttachBind, inside: Inside) -> None:
-    with (
-        _closing(inside.held.pop(step.bind)) as tree,
-        opened(inside, step.bind.target, os.O_PATH, _SCOPED) as target,
-    ):
-        linux.move_mount(tree, target)
+    with _closing(inside.held.pop(step.bind)) as tree:
+        _make_target(inside, step.bind.target, is_folder=stat.S_ISDIR(os.fstat(tree).st_mode))
+        with opened(inside, step.bind.target, os.O_PATH, _SCOPED) as target:
+            linux.move_mount(tree, target)
+
+
+def _make_target(inside: Inside, path: str, *, is_folder: bool) -> None:
+    """Make what is missing in a file system that a step before mounted."""
+    try:
+        os.close(linux.openat2(inside.root, path, os.O_PATH, _SCOPED))
+    except FileNotFoundError:
+        parent, name = posixpath.split(posixpath.normpath(path))
+        make_folders(inside, path if is_folder else parent)
+        if not is_folder:
+            with opened(inside, parent, _FOLDER, _SCOPED) as folder:
+                flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
+                os.close(os.open(name, flags, 0o644, dir_fd=folder))
 
 
 @perform.register(steps.ReadonlyPath)
@@ -272,8 +311,13 @@ def _(step: steps.SetUmask, _inside: Inside) -> None:
 
 @perform.register(steps.MakeWorkdir)
 def _(step: steps.MakeWorkdir, inside: Inside) -> None:
+    make_folders(inside, step.path)
+
+
+def make_folders(inside: Inside, whole: str) -> None:
+    """Make the folder at the absolute path `whole`, with its parents, where they are missing."""
     path = ""
-    for name in filter(None, step.path.split("/")):
+    for name in filter(None, whole.split("/")):
         parent, path = path or "/", f"{path}/{name}"
         try:
             os.close(linux.openat2(inside.root, path, _FOLDER, _SCOPED))

@@ -11,18 +11,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layerkit.mount import FolderMount, OverlayMount
-from layerkit.sandbox import isolation, steps
+from layerkit.mount import FolderMount, OverlayMount, TmpfsMount
+from layerkit.sandbox import isolation, steps, tmpfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from layerkit.mount import RootMount
+    from layerkit.mount import BindMount, RootMount
     from layerkit.sandbox.spec import SandboxSpec
     from layerkit.sandbox.steps import Step
 
 _SAFE = ("nosuid", "nodev", "noexec")
-_SHM_SIZE = 64 << 20
 
 _DEVICES = (
     ("null", 1, 3),
@@ -60,9 +59,9 @@ def plan(spec: SandboxSpec) -> tuple[Step, ...]:
     """What to do, in this order, to start the container of `spec`."""
     return (
         *_leave_the_host(spec),
-        *_mount_kernel_file_systems(),
+        *_mount_kernel_file_systems(spec),
         steps.DetachOldRoot(),
-        *_fill_dev(),
+        *_fill_dev(spec),
         *_configure(spec),
         *_become_the_process(spec),
     )
@@ -91,7 +90,7 @@ def _mountpoint(root: RootMount) -> Path:
     raise ValueError(f"{root} is not writable")
 
 
-def _mount_kernel_file_systems() -> Iterator[Step]:
+def _mount_kernel_file_systems(spec: SandboxSpec) -> Iterator[Step]:
     yield steps.MountFs("proc", "/proc", _SAFE)
     dev_options = (("mode", "755"), ("size", "65536k"))
     yield steps.MountFs("tmpfs", "/dev", ("nosuid", "strictatime"), dev_options)
@@ -99,34 +98,47 @@ def _mount_kernel_file_systems() -> Iterator[Step]:
         yield steps.MakeDirectory(f"/dev/{name}")
     pts_options = (("newinstance", None), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5"))
     yield steps.MountFs("devpts", "/dev/pts", ("nosuid", "noexec"), pts_options)
-    shm_options = (("mode", "1777"), ("size", str(_SHM_SIZE)))
+    shm_options = (("mode", "1777"), ("size", str(spec.shm_size)))
     yield steps.MountFs("tmpfs", "/dev/shm", _SAFE, shm_options)  # noqa: S108  the container's
     yield steps.MountFs("mqueue", "/dev/mqueue", _SAFE)
-    yield steps.MountFs("sysfs", "/sys", (*_SAFE, "ro"))
+    yield steps.MountFs("sysfs", "/sys", (*_SAFE, *(() if spec.privileged else ("ro",))))
 
 
-def _fill_dev() -> Iterator[Step]:
+def _fill_dev(spec: SandboxSpec) -> Iterator[Step]:
+    from_host = {node.path for node in spec.devices}
     for name, major, minor in _DEVICES:
-        yield steps.MakeDevice(f"/dev/{name}", major, minor)
+        if f"/dev/{name}" not in from_host:
+            yield steps.MakeDevice(f"/dev/{name}", major, minor)
     yield steps.Symlink("/dev/fd", "/proc/self/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         yield steps.Symlink(f"/dev/{name}", f"/proc/self/fd/{number}")
     yield steps.Symlink("/dev/ptmx", "pts/ptmx")
     yield steps.Symlink("/dev/core", "/proc/kcore", needs="/proc/kcore")
+    yield from map(isolation.MakeNode, spec.devices)
 
 
 def _configure(spec: SandboxSpec) -> Iterator[Step]:
     if spec.network != "host":
         for name, value in _NETWORK_SYSCTLS:
             yield steps.Sysctl(name, value)
-    yield from map(steps.AttachBind, spec.binds)
-    yield from map(steps.ReadonlyPath, _READONLY)
-    yield from map(steps.MaskPath, _MASKED)
+    for name, value in spec.sysctls:
+        yield steps.Sysctl(name, value, required=True)
+    yield from _user_mounts(spec)
+    if not spec.privileged:
+        yield from map(steps.ReadonlyPath, _READONLY)
+        yield from map(steps.MaskPath, _MASKED)
     yield steps.SetHostname(spec.hostname)
     yield steps.SetUmask(0o022)
     yield steps.MakeWorkdir(spec.process.cwd)
     if spec.readonly_root:
         yield steps.ReadonlyRoot()
+
+
+def _user_mounts(spec: SandboxSpec) -> Iterator[Step]:
+    """Outer ones first, or they would hide the inner ones."""
+    mounts: list[TmpfsMount | BindMount] = [*spec.tmpfs, *spec.binds]
+    for mount in sorted(mounts, key=lambda each: each.target.count("/")):
+        yield tmpfs.step(mount) if isinstance(mount, TmpfsMount) else steps.AttachBind(mount)
 
 
 def _become_the_process(spec: SandboxSpec) -> Iterator[Step]:
@@ -137,6 +149,8 @@ def _become_the_process(spec: SandboxSpec) -> Iterator[Step]:
     # Without no-new-privileges a filter takes SYS_ADMIN; with it, it can see less of layerkit.
     if not spec.no_new_privileges:
         yield from filters
+    if spec.ulimits:
+        yield isolation.SetUlimits(spec.ulimits)
     yield steps.BoundCapabilities(spec.capabilities)
     yield steps.BecomeUser()
     yield steps.SetCapabilities(spec.capabilities)

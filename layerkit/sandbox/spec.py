@@ -15,8 +15,10 @@ from layerkit.sandbox.capabilities import DOCKER_CAPABILITIES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from layerkit.mount import BindMount, RootMount
+    from layerkit.mount import BindMount, RootMount, TmpfsMount
     from layerkit.oci import RuntimeConfig
+    from layerkit.resources import Ulimit
+    from layerkit.sandbox.devices import DeviceNode
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -52,8 +54,9 @@ class ProcessSpec:
 class SandboxSpec:
     """A container to start.
 
-    `root` is writable. `binds` are attached in their order, on targets that exist in the root.
-    `seccomp` is a compiled program.
+    `root` is writable. `binds` and `tmpfs` are mounted in their order, but those nearer to the root
+    first. `seccomp` is a compiled program, `shm_size` in bytes, `ulimits` what this process can set.
+    `privileged` leaves /proc and /sys open; which capabilities and devices, the other fields say.
     """
 
     root: RootMount
@@ -66,6 +69,12 @@ class SandboxSpec:
     readonly_root: bool = False
     seccomp: bytes | None = field(default=None, repr=False)
     no_new_privileges: bool = False
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    tmpfs: tuple[TmpfsMount, ...] = ()
+    shm_size: int = 64 << 20
+    devices: tuple[DeviceNode, ...] = ()
+    privileged: bool = False
 
 
 def process_spec(

@@ -140,10 +140,11 @@ class Symlink:
 
 @dataclass(frozen=True, slots=True)
 class Sysctl:
-    """Set a kernel parameter of the container's own namespaces, if the kernel knows it."""
+    """Set a kernel parameter of the container's own namespaces; `required`: if unknown, fail."""
 
     name: str
     value: str
+    required: bool = False
 
     def __str__(self) -> str:
         return f"sysctl {self.name} = {self.value}"

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import stat
+from pathlib import Path
+
 import pytest
 from support import boxes
 
+from layerkit.errors import SandboxError
+from layerkit.mount import BindMount, TmpfsMount
+from layerkit.resources import Device, Ulimit
+from layerkit.sandbox import capabilities, devices, ulimits
 from layerkit.sandbox.capabilities import DOCKER_CAPABILITIES
 from layerkit.sandbox.process import ExitStatus
 from layerkit.sandbox.seccomp import programs
@@ -86,3 +95,181 @@ class TestRights:
 
         assert found["Seccomp"] == "2"
         assert found["NoNewPrivs"] == str(int(no_new_privileges))
+
+    @pytest.mark.parametrize(
+        ("add", "drop", "mask"),
+        [
+            (("NET_BIND_SERVICE",), ("ALL",), 0x400),
+            (("SYS_TIME",), (), 0xA80425FB | 1 << 25),
+            ((), ("ALL",), 0),
+        ],
+        ids=["P12-one", "P12-one-more", "P12-none"],
+    )
+    def test_capabilities_are_exactly_those(self, box, add, drop, mask):
+        """What the user adds and drops is what the process has and can ever have."""
+        names = capabilities.granted(add, drop, capabilities.available())
+        found = status(box.run("cat", "/proc/self/status", capabilities=names).text)
+
+        assert [int(found[f"Cap{each}"], 16) for each in ("Prm", "Eff", "Bnd")] == [mask] * 3
+
+    def test_a_privileged_container_has_it_all(self, box):
+        """All capabilities that layerkit has, /sys writable, nothing masked, all devices."""
+        have = capabilities.available()
+        result = box.run(
+            "sh",
+            "-c",
+            "cat /proc/self/status; grep -c ' /proc/sys ' /proc/self/mountinfo; "
+            "grep ' /sys ' /proc/self/mountinfo | cut -d' ' -f6; ls /dev",
+            capabilities=capabilities.granted((), (), have, privileged=True),
+            privileged=True,
+            devices=devices.of_host(),
+        )
+        words = result.out.decode().split()
+        found = status(result.out.decode())
+
+        assert int(found["CapEff"], 16) == capabilities.mask(have)
+        assert "rw,nosuid,nodev,noexec,relatime" in words
+        assert "\n0\nrw," in result.out.decode()
+        assert {node.path.split("/")[2] for node in devices.of_host()} <= set(words)
+
+
+class TestLimits:
+    """What a process of a container may use."""
+
+    def test_a_limit_is_set(self, box):
+        """P17: soft and hard limit are the user's; without one they are the host's."""
+        wanted, notes = ulimits.fitting([Ulimit("nofile", 100, 200), Ulimit("core", 0, 0)])
+        command = ("sh", "-c", "umask; ulimit -Sn; ulimit -Hn; ulimit -c")
+
+        assert box.run(*command, ulimits=wanted).text.split() == ["0022", "100", "200", "0"]
+        assert notes == ()
+
+    def test_a_limit_above_the_hard_one_does_not_stop_the_start(self, box):
+        """P17: what cannot be had is lowered before the start."""
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        wanted, notes = ulimits.fitting([Ulimit("nofile", 50, hard + 1)])
+        powerful = "SYS_RESOURCE" in capabilities.available()
+
+        found = box.run("sh", "-c", "ulimit -Hn", ulimits=wanted).text.strip()
+
+        assert (int(found), len(notes)) == ((hard + 1, 0) if powerful else (hard, 1))
+
+    @pytest.mark.parametrize("user", ["", "app"])
+    def test_few_files_are_enough_to_start(self, box, user):
+        """A limit that leaves the program few descriptors does not get in the way of its start."""
+        few = (Ulimit("nofile", 10, 10), Ulimit("nproc", 100, 100))
+
+        assert box.run("sh", "-c", "ulimit -n", ulimits=few, user=user).text == "10\n"
+
+
+class TestKernelParameters:
+    """The parameters of the container's own namespaces."""
+
+    def test_they_are_set_inside_only(self, box):
+        """A parameter of the user's holds in the container and nowhere else."""
+        before = Path("/proc/sys/kernel/msgmax").read_text()
+        wanted = (("kernel.msgmax", "4321"), ("net.ipv4.ip_forward", "1"))
+        found = box.run(
+            "cat", "/proc/sys/kernel/msgmax", "/proc/sys/net/ipv4/ip_forward", sysctls=wanted
+        )
+
+        assert found.text == "4321\n1\n"
+        assert Path("/proc/sys/kernel/msgmax").read_text() == before
+
+    @pytest.mark.parametrize(
+        ("sysctl", "reason"),
+        [
+            (("net.no.such", "1"), "No such file or directory"),
+            (("net.ipv4.ip_forward", "many"), "Invalid argument"),
+        ],
+    )
+    def test_one_that_cannot_be_set_is_an_error(self, box, sysctl, reason):
+        """A parameter or value that the kernel does not know stops the start."""
+        with pytest.raises(
+            SandboxError, match=f"cannot sysctl {sysctl[0]} = {sysctl[1]}: {reason}"
+        ):
+            box.run("true", sysctls=(sysctl,))
+
+
+class TestMemoryFileSystems:
+    """File systems in memory."""
+
+    def test_a_tmpfs_has_its_size_and_flags(self, box):
+        """F14: as much as it may hold and no byte more, without suid, devices and programs."""
+        script = (
+            "dd if=/dev/zero of=/t/x bs=1M count=2; grep ' /t ' /proc/self/mountinfo; "
+            "stat -c %a /t; cp /bin/busybox /big/ls; /big/ls / >/dev/null && echo ran"
+        )
+        result = box.run(
+            "sh",
+            "-c",
+            script,
+            tmpfs=(TmpfsMount("/t", 1 << 20, 0o750), TmpfsMount("/big", flags=("exec",))),
+        )
+
+        assert b"No space left on device" in result.err
+        assert b"rw,nosuid,nodev,noexec,relatime" in result.out
+        assert result.out.splitlines()[-2:] == [b"750", b"ran"]
+
+    def test_a_tmpfs_stays_in_the_root(self, box, layer):
+        """A target is made if it is missing, and links on its way mean files of the container."""
+        (layer / "run").mkdir()
+        (layer / "var").mkdir()
+        (layer / "var" / "run").symlink_to("/run")
+        (layer / "up").symlink_to("../../../../../run")
+        mounts = tuple(map(TmpfsMount, ("/var/run/a", "/up/b/c", "/new/d")))
+
+        found = box.run("cut", "-d ", "-f5", "/proc/self/mountinfo", tmpfs=mounts).text.split()
+
+        assert {"/run/a", "/run/b/c", "/new/d"} <= set(found)
+
+    def test_a_bind_can_lie_in_a_tmpfs(self, box, tmp_path):
+        """The place of a bind that a tmpfs hides is made in it, for a file and for a folder."""
+        (tmp_path / "folder").mkdir()
+        binds = (
+            BindMount(tmp_path / "folder", "/run/x/folder"),
+            boxes.bind(tmp_path / "file", "/run/y/file", "hello"),
+        )
+        options = {"tmpfs": (TmpfsMount("/run"),), "binds": binds}
+
+        assert box.run("sh", "-c", "cat /run/y/file; ls /run/x/folder", **options).text == "hello"
+        assert not (box.upper / "run" / "x").exists()
+
+    def test_shared_memory_has_its_size(self, box):
+        """`--shm-size` is the size of /dev/shm."""
+        found = box.run("sh", "-c", "df -k /dev/shm | tail -1", shm_size=3 << 20).text
+
+        assert found.split()[1] == "3072"
+
+    def test_a_readonly_container_writes_to_memory_only(self, box):
+        """F04: with a read-only root /dev/shm and a tmpfs can be written to, / and /tmp not."""
+        script = "touch /x; touch /dev/shm/y && touch /t/y && echo ok; touch /tmp/z"
+        options = {"readonly_root": True, "tmpfs": (TmpfsMount("/t"),)}
+        result = box.run("sh", "-c", script, **options)
+
+        assert (result.out, result.err.count(b"Read-only file system")) == (b"ok\n", 2)
+
+
+class TestDevices:
+    """Devices of the host."""
+
+    def test_a_device_is_as_on_the_host(self, box, tmp_path):
+        """R08: the node has the host's numbers, mode and owner, and can be used."""
+        host = tmp_path / "zero"
+        os.mknod(host, stat.S_IFCHR, os.makedev(1, 5))
+        host.chmod(0o640)
+        os.chown(host, 7, 8)
+        nodes = devices.find([Device(host, "/dev/my/zero"), Device(host, "/dev/full")])
+        script = (
+            "stat -c '%F %t:%T %a %u:%g' /dev/my/zero /dev/full; head -c 2 /dev/my/zero | wc -c"
+        )
+
+        found = box.run("sh", "-c", script, devices=nodes).text.splitlines()
+
+        assert found == ["character special file 1:5 640 7:8"] * 2 + ["2"]
+
+    def test_a_device_made_elsewhere_cannot_be_opened(self, box):
+        """R08: mknod works as in docker, but outside of /dev the node opens nothing."""
+        result = box.run("sh", "-c", "mknod /n c 1 5 && echo made; head -c 1 /n")
+
+        assert (result.out, b"Permission denied" in result.err) == (b"made\n", True)

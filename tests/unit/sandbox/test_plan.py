@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from layerkit.mount import BindMount, OverlayMount
+from layerkit.mount import BindMount, OverlayMount, TmpfsMount
+from layerkit.resources import Ulimit
 from layerkit.sandbox import isolation, steps
+from layerkit.sandbox.devices import DeviceNode
 from layerkit.sandbox.plan import plan
 from layerkit.sandbox.spec import ProcessSpec, SandboxSpec
 
@@ -118,6 +120,33 @@ def test_the_plan_is_the_known_one():
         ({"seccomp": bytes(80)}, set(), {"load a seccomp filter of 10 instructions"}),
         ({"no_new_privileges": True}, set(), {"set no-new-privileges"}),
         (
+            {"ulimits": (Ulimit("nofile", 1, 2), Ulimit("core", 0, -1))},
+            set(),
+            {"ulimit nofile=1:2 core=0:-1"},
+        ),
+        ({"sysctls": (("kernel.sem", "1 2"),)}, set(), {"sysctl kernel.sem = 1 2"}),
+        (
+            {"tmpfs": (TmpfsMount("/t", 4096),)},
+            set(),
+            {"mount tmpfs on /t (nosuid,nodev,noexec,mode=1777,size=4096)"},
+        ),
+        (
+            {"shm_size": 4096},
+            {"mount tmpfs on /dev/shm (nosuid,nodev,noexec,mode=1777,size=67108864)"},
+            {"mount tmpfs on /dev/shm (nosuid,nodev,noexec,mode=1777,size=4096)"},
+        ),
+        (
+            {"devices": (DeviceNode("/dev/null", "c", 1, 3, 0o666, 0, 5),)},
+            {"make device /dev/null 1:3"},
+            {"make device /dev/null c 1:3 666 0:5"},
+        ),
+        (
+            {"privileged": True},
+            {"mount sysfs on /sys (nosuid,nodev,noexec,ro)"}
+            | {line for line in GOLDEN.splitlines() if line.startswith(("mask ", "make /proc"))},
+            {"mount sysfs on /sys (nosuid,nodev,noexec)"},
+        ),
+        (
             {"binds": (BindMount(Path("/h"), "/x", readonly=True),)},
             {"hold /c/hosts for /etc/hosts", "bind /etc/hosts"},
             {"hold /h for /x", "bind /x read-only"},
@@ -129,6 +158,12 @@ def test_the_plan_is_the_known_one():
         "read-only root",
         "seccomp",
         "no-new-privileges",
+        "ulimits",
+        "sysctls",
+        "tmpfs",
+        "shm size",
+        "devices",
+        "privileged",
         "read-only bind",
     ],
 )
@@ -169,6 +204,24 @@ def test_the_order_that_keeps_the_image_inside(first, then):
         ]
         last_first = len(kinds) - 1 - kinds[::-1].index(first)
         assert last_first < kinds.index(then)
+
+
+def test_outer_mounts_come_first():
+    """A mount never hides one further in; those beside each other keep their order."""
+    spec = dataclasses.replace(
+        SPEC,
+        binds=(
+            BindMount(Path("/h"), "/a/b/c"),
+            BindMount(Path("/i"), "/z"),
+            BindMount(Path("/j"), "/b"),
+        ),
+        tmpfs=(TmpfsMount("/a/b"), TmpfsMount("/z/t")),
+    )
+    found = [step for step in lines(spec).splitlines() if step.startswith(("bind", "mount tmpfs"))]
+
+    assert [step.split("(")[0].split()[-1] for step in found[2:]] == [
+        "/z", "/b", "/a/b", "/z/t", "/a/b/c",
+    ]  # fmt: skip
 
 
 def test_a_filter_is_loaded_while_it_is_allowed_to_be():
