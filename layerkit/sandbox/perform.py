@@ -252,13 +252,20 @@ def _make_target(inside: Inside, path: str, *, is_folder: bool) -> None:
     """Make what is missing in a file system that a step before mounted."""
     try:
         os.close(linux.openat2(inside.root, path, os.O_PATH, _SCOPED))
-    except FileNotFoundError:
-        parent, name = posixpath.split(posixpath.normpath(path))
-        make_folders(inside, path if is_folder else parent)
-        if not is_folder:
-            with opened(inside, parent, _FOLDER, _SCOPED) as folder:
-                flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
-                os.close(os.open(name, flags, 0o644, dir_fd=folder))
+    except FileNotFoundError as missing:
+        try:
+            make_folders(inside, path if is_folder else posixpath.dirname(path))
+            if not is_folder:
+                _make_file(inside, path)
+        except FileExistsError:  # a link to nothing
+            raise missing from None
+
+
+def _make_file(inside: Inside, path: str) -> None:
+    parent, name = posixpath.split(path)
+    flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
+    with opened(inside, parent, _FOLDER, _SCOPED) as folder:
+        os.close(os.open(name, flags, 0o644, dir_fd=folder))
 
 
 @perform.register(steps.ReadonlyPath)
