@@ -96,6 +96,16 @@ def _enter(inside: Inside, path: str) -> None:
         os.fchdir(folder)
 
 
+@perform.register(isolation.LoadInit)
+def _(_step: isolation.LoadInit, inside: Inside) -> None:
+    init = trampoline.create("init")
+    if init is None:
+        raise SandboxError(f"layerkit has no init for {os.uname().machine}")
+    if inside.trampoline is not None:
+        os.close(inside.trampoline)
+    inside.trampoline = init
+
+
 @perform.register(isolation.SetUlimits)
 def _(step: isolation.SetUlimits, _inside: Inside) -> None:
     for each in step.ulimits:

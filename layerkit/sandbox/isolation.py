@@ -67,4 +67,14 @@ class MountTmpfs:
         return f"mount tmpfs on {self.target} ({options})"
 
 
-IsolationStep: TypeAlias = LoadSeccomp | MakeNode | MountTmpfs | NoNewPrivileges | SetUlimits
+@dataclass(frozen=True, slots=True)
+class LoadInit:
+    """Run the program as the child of a small init, which is the container's first process."""
+
+    def __str__(self) -> str:
+        return "load init"
+
+
+IsolationStep: TypeAlias = (
+    LoadInit | LoadSeccomp | MakeNode | MountTmpfs | NoNewPrivileges | SetUlimits
+)

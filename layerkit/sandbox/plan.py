@@ -145,6 +145,8 @@ def _become_the_process(spec: SandboxSpec) -> Iterator[Step]:
     yield steps.FindUser(spec.process.user)
     yield steps.OpenTerminal() if spec.terminal else steps.OpenStreams()
     yield steps.EnterWorkdir(spec.process.cwd)
+    if spec.init:
+        yield isolation.LoadInit()
     filters = () if spec.seccomp is None else (isolation.LoadSeccomp(spec.seccomp),)
     # Without no-new-privileges a filter takes SYS_ADMIN; with it, it can see less of layerkit.
     if not spec.no_new_privileges:

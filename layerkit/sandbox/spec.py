@@ -56,6 +56,7 @@ class SandboxSpec:
 
     `root` is writable. `binds` and `tmpfs` are mounted in their order, but those nearer to the root
     first. `seccomp` is a compiled program, `shm_size` in bytes, `ulimits` what this process can set.
+    With `init` a small program is the first process and passes signals on to the user's one.
     `privileged` leaves /proc and /sys open; which capabilities and devices, the other fields say.
     """
 
@@ -75,6 +76,7 @@ class SandboxSpec:
     shm_size: int = 64 << 20
     devices: tuple[DeviceNode, ...] = ()
     privileged: bool = False
+    init: bool = False
 
 
 def process_spec(

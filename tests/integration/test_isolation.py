@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import stat
 from pathlib import Path
 
+import pexpect
 import pytest
 from support import boxes
 
-from layerkit.errors import SandboxError
+from layerkit.errors import CommandNotFoundError, NotExecutableError, SandboxError
 from layerkit.mount import BindMount, TmpfsMount
 from layerkit.resources import Device, Ulimit
-from layerkit.sandbox import capabilities, devices, ulimits
+from layerkit.sandbox import capabilities, devices, trampoline, ulimits
 from layerkit.sandbox.capabilities import DOCKER_CAPABILITIES
-from layerkit.sandbox.process import ExitStatus
+from layerkit.sandbox.process import ExitStatus, Stdio, run
 from layerkit.sandbox.seccomp import programs
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(boxes.obstacle() is not None, reason=str(boxes.obstacle())),
 ]
+
+
+# Ends with the user that it runs as, for everything else is busybox, which gives up setuid.
+GETEUID = """
+    b86b000000      mov  eax, 107   geteuid
+    0f05            syscall
+    89c7            mov  edi, eax
+    b83c000000      mov  eax, 60    exit
+    0f05            syscall
+"""
+
+
+def geteuid() -> bytes:
+    """The program of `GETEUID`."""
+    code = "".join(line.split()[0] for line in GETEUID.split("\n") if line.strip())
+    return trampoline.elf("x86_64", bytes.fromhex(code))
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +113,19 @@ class TestRights:
 
         assert found["Seccomp"] == "2"
         assert found["NoNewPrivs"] == str(int(no_new_privileges))
+
+    @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the helper is x86-64 code")
+    @pytest.mark.parametrize(("no_new_privileges", "euid"), [(False, 0), (True, 1000)])
+    def test_setuid_programs_give_nothing_new(self, box, layer, no_new_privileges, euid):
+        """P16: with no-new-privileges a setuid-root program runs as its caller."""
+        helper = layer / "bin" / "helper"
+        helper.parent.mkdir()
+        helper.write_bytes(geteuid())
+        helper.chmod(0o4755)
+
+        result = box.run("helper", user="app", no_new_privileges=no_new_privileges)
+
+        assert result.status == ExitStatus(euid & 0xFF)
 
     @pytest.mark.parametrize(
         ("add", "drop", "mask"),
@@ -273,3 +304,110 @@ class TestDevices:
         result = box.run("sh", "-c", "mknod /n c 1 5 && echo made; head -c 1 /n")
 
         assert (result.out, b"Permission denied" in result.err) == (b"made\n", True)
+
+
+@pytest.mark.skipif(trampoline.image(os.uname().machine) is None, reason="no init for this machine")
+class TestInit:
+    """A container whose first process is layerkit's init."""
+
+    @pytest.mark.parametrize("user", ["", "app"])
+    def test_it_is_the_first_process_and_nothing_else(self, box, default, user):
+        """P19: the program is a child with a group of its own; init keeps no file open."""
+        script = (
+            "cut -d' ' -f4,5 /proc/$$/stat; echo $$; ls /proc/1/fd | wc -l; "
+            "ls -l /proc/1/exe; tr '\\0' ' ' </proc/1/cmdline"
+        )
+        options = {"user": user, "seccomp": default}
+        first, pid, files, *rest = box.run(
+            "sh", "-c", script, init=True, **options
+        ).out.splitlines()
+
+        assert first.split() == [b"1", pid]
+        if not user:  # another user may not look at the first process
+            assert files == b"0"
+            assert b"memfd:init" in rest[0]
+        assert rest[-1].startswith(b"/bin/sh sh -c")
+
+    @pytest.mark.parametrize(
+        ("script", "code"),
+        [
+            ("exit 0", 0),
+            ("exit 3", 3),
+            ("exit 255", 255),
+            ("kill -TERM $$", 143),
+            ("kill -KILL $$", 137),
+        ],
+    )
+    def test_it_ends_as_the_program_ends(self, box, script, code):
+        """P19: the program's code, or 128+n for signal n."""
+        assert box.run("sh", "-c", script, init=True).status.shell_code == code
+
+    @pytest.mark.parametrize(
+        ("command", "error"),
+        [
+            ("nosuch", CommandNotFoundError),
+            ("/etc/passwd", NotExecutableError),
+            ("/junk", NotExecutableError),
+            ("/orphan", CommandNotFoundError),
+        ],
+    )
+    def test_a_program_that_cannot_run_says_why(self, box, layer, command, error):
+        """126 and 127 are told as without init."""
+        (layer / "junk").write_text("\0junk")
+        (layer / "orphan").write_text("#!/no/such/interpreter\n")
+        for name in ("junk", "orphan"):
+            (layer / name).chmod(0o755)
+
+        with pytest.raises(error, match=f"cannot execute '{command}'"):
+            box.run(command, init=True)
+
+    @pytest.mark.parametrize(
+        "number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM]
+    )
+    def test_signals_are_the_programs(self, box, number):
+        """P19: a signal that the program does not handle ends it, though pid 1 would ignore it."""
+        with open(os.devnull, "wb") as null:
+            status = run(
+                box.spec("sleep", "1000", init=True),
+                Stdio(None, null.fileno(), null.fileno()),
+                on_started=lambda pid: os.kill(pid, number),
+            )
+
+        assert status == ExitStatus(128 + number)
+
+    def test_a_handler_gets_the_signal(self, box):
+        """P19: a program with a handler decides itself how to end."""
+        out = box.folder / "out"
+        script = "trap 'exit 5' TERM; kill -TERM 1; while :; do sleep 0.01; done"
+        with out.open("wb") as file:
+            stdio = Stdio(None, file.fileno(), file.fileno())
+            status = run(box.spec("sh", "-c", script, init=True), stdio)
+
+        assert (status, out.read_bytes()) == (ExitStatus(5), b"")
+
+    def test_orphans_are_reaped(self, box):
+        """N08: processes that lost their parent leave no zombies."""
+        orphan = "until [ $(cut -d' ' -f4 /proc/$$/stat) = 1 ]; do sleep 0.01; done; echo >>/told"
+        script = (
+            'for n in 1 2 3 4 5; do (sh -c "$0" &); done; '
+            "until [ $(cat /told | wc -l) = 5 ]; do sleep 0.01; done; "
+            "while grep -q '^State:.Z' /proc/[0-9]*/status; do sleep 0.01; done; echo clean"
+        )
+
+        result = box.run("sh", "-c", f"touch /told; {script}", orphan, init=True)
+
+        assert (result.status, result.out) == (ExitStatus(0), b"clean\n")
+
+    def test_the_keys_of_a_terminal_reach_the_program(self, box):
+        """P19: the program is in the foreground of the terminal, and stops and ends by its keys."""
+        script = "trap 'tty; exit 9' INT; echo up; while :; do sleep 0.01; done"
+        program = box.program("sh", "-c", script, terminal=True, init=True)
+        child = pexpect.spawn(program[0], program[1:], timeout=30, encoding="utf-8")
+        try:
+            child.expect_exact("up\r\n")
+            child.send("\x03")
+            child.expect_exact("/dev/pts/0")
+            child.expect(pexpect.EOF)
+        finally:
+            child.close()
+        assert child.exitstatus == 9

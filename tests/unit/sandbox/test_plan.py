@@ -124,6 +124,7 @@ def test_the_plan_is_the_known_one():
             set(),
             {"ulimit nofile=1:2 core=0:-1"},
         ),
+        ({"init": True}, set(), {"load init"}),
         ({"sysctls": (("kernel.sem", "1 2"),)}, set(), {"sysctl kernel.sem = 1 2"}),
         (
             {"tmpfs": (TmpfsMount("/t", 4096),)},
@@ -159,6 +160,7 @@ def test_the_plan_is_the_known_one():
         "seccomp",
         "no-new-privileges",
         "ulimits",
+        "init",
         "sysctls",
         "tmpfs",
         "shm size",
