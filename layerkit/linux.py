@@ -1,4 +1,4 @@
-"""The Linux system calls that the standard library lacks, by ctypes; the only module with ctypes.
+"""The Linux system calls that the standard library lacks, by ctypes.
 
 Every wrapper raises `OSError(errno, text, what)`; paths are `str` as `os` takes them, and every
 file descriptor returned is close-on-exec. What is here needs Linux 5.12 (`mount_setattr`).

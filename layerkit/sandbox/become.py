@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import posixpath
-import resource
 import select
 import signal
 import socket
@@ -15,16 +14,8 @@ from typing import TYPE_CHECKING
 
 from layerkit import linux
 from layerkit.errors import SandboxError
-from layerkit.sandbox import (
-    capabilities,
-    isolation,
-    messages,
-    steps,
-    terminal,
-    trampoline,
-    ulimits,
-    users,
-)
+from layerkit.sandbox import capabilities, messages, steps, terminal, trampoline, users
+from layerkit.sandbox import isolate as _isolate  # noqa: F401  it does more steps
 from layerkit.sandbox.perform import opened, perform, require_null
 
 if TYPE_CHECKING:
@@ -94,32 +85,6 @@ def _(step: steps.EnterWorkdir, inside: Inside) -> None:
 def _enter(inside: Inside, path: str) -> None:
     with opened(inside, path, os.O_PATH | os.O_DIRECTORY, _SCOPED) as folder:
         os.fchdir(folder)
-
-
-@perform.register(isolation.LoadInit)
-def _(_step: isolation.LoadInit, inside: Inside) -> None:
-    init = trampoline.create("init")
-    if init is None:
-        raise SandboxError(f"layerkit has no init for {os.uname().machine}")
-    if inside.trampoline is not None:
-        os.close(inside.trampoline)
-    inside.trampoline = init
-
-
-@perform.register(isolation.SetUlimits)
-def _(step: isolation.SetUlimits, _inside: Inside) -> None:
-    for each in step.ulimits:
-        resource.setrlimit(ulimits.NUMBERS[each.name], (each.soft, each.hard))
-
-
-@perform.register(isolation.LoadSeccomp)
-def _(step: isolation.LoadSeccomp, _inside: Inside) -> None:
-    linux.load_seccomp(step.program)
-
-
-@perform.register(isolation.NoNewPrivileges)
-def _(_step: isolation.NoNewPrivileges, _inside: Inside) -> None:
-    linux.set_no_new_privileges()
 
 
 @perform.register(steps.BoundCapabilities)

@@ -43,12 +43,13 @@ class DeviceNode:
         return DeviceRule(self.kind, self.major, self.minor, self.access)
 
 
-def find(devices: Iterable[Device]) -> tuple[DeviceNode, ...]:
+def find(devices: Iterable[Device], *, privileged: bool = False) -> tuple[DeviceNode, ...]:
     """The device files that the user wants; of a folder all below it, in the order of their names.
 
+    A `privileged` container has all of the host's too. The last one for a path is the one to make.
     Raises `UsageError` for a target outside /dev, `SandboxError` for a source that is no device.
     """
-    found: dict[str, DeviceNode] = {}
+    found = {node.path: node for node in (of_host() if privileged else ())}
     for device in devices:
         target = posixpath.normpath(device.target)
         if not target.startswith("/dev/"):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import linux, mounting
 from layerkit.errors import SandboxError
-from layerkit.sandbox import isolation, steps
+from layerkit.sandbox import steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,13 +160,13 @@ def _(step: steps.MakeDirectory, inside: Inside) -> None:
 
 @perform.register(steps.MountFs)
 def _(step: steps.MountFs, inside: Inside) -> None:
-    with _plain_folder(inside, step.target) as target, _closing(_file_system(step)) as tree:
+    with _plain_folder(inside, step.target) as target, _closing(file_system(step)) as tree:
         linux.move_mount(tree, target)
         if step.fstype == "proc":
             inside.proc = os.dup(tree)
 
 
-def _file_system(step: steps.MountFs) -> int:
+def file_system(step: steps.MountFs) -> int:
     """The detached mount that the step is about."""
     with _closing(linux.fsopen(step.fstype)) as context:
         linux.fsconfig(context, "source", step.fstype)
@@ -190,28 +190,6 @@ def _(step: steps.MakeDevice, inside: Inside) -> None:
     with _parent(inside, step.path) as (folder, name):
         device = os.makedev(step.major, step.minor)
         os.mknod(name, stat.S_IFCHR | 0o666, device, dir_fd=folder)
-
-
-@perform.register(isolation.MakeNode)
-def _(step: isolation.MakeNode, inside: Inside) -> None:
-    node = step.node
-    parent, name = posixpath.split(node.path)
-    make_folders(inside, parent)
-    kind = stat.S_IFBLK if node.kind == "b" else stat.S_IFCHR
-    with _plain_folder(inside, parent) as folder:
-        os.mknod(name, kind | node.mode, os.makedev(node.major, node.minor), dir_fd=folder)
-        os.chown(name, node.uid, node.gid, dir_fd=folder, follow_symlinks=False)
-
-
-@perform.register(isolation.MountTmpfs)
-def _(step: isolation.MountTmpfs, inside: Inside) -> None:
-    make_folders(inside, step.target)
-    size = () if step.size is None else (("size", str(step.size)),)
-    options = (("mode", f"{step.mode:o}"), *size)
-    with opened(inside, step.target, _FOLDER, _SCOPED) as target:
-        made = steps.MountFs("tmpfs", step.target, step.flags, options)
-        with _closing(_file_system(made)) as tree:
-            linux.move_mount(tree, target)
 
 
 @perform.register(steps.Symlink)
@@ -242,30 +220,11 @@ def _(step: steps.Sysctl, inside: Inside) -> None:
 
 @perform.register(steps.AttachBind)
 def _(step: steps.AttachBind, inside: Inside) -> None:
-    with _closing(inside.held.pop(step.bind)) as tree:
-        _make_target(inside, step.bind.target, is_folder=stat.S_ISDIR(os.fstat(tree).st_mode))
-        with opened(inside, step.bind.target, os.O_PATH, _SCOPED) as target:
-            linux.move_mount(tree, target)
-
-
-def _make_target(inside: Inside, path: str, *, is_folder: bool) -> None:
-    """Make what is missing in a file system that a step before mounted."""
-    try:
-        os.close(linux.openat2(inside.root, path, os.O_PATH, _SCOPED))
-    except FileNotFoundError as missing:
-        try:
-            make_folders(inside, path if is_folder else posixpath.dirname(path))
-            if not is_folder:
-                _make_file(inside, path)
-        except FileExistsError:  # a link to nothing
-            raise missing from None
-
-
-def _make_file(inside: Inside, path: str) -> None:
-    parent, name = posixpath.split(path)
-    flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
-    with opened(inside, parent, _FOLDER, _SCOPED) as folder:
-        os.close(os.open(name, flags, 0o644, dir_fd=folder))
+    with (
+        _closing(inside.held.pop(step.bind)) as tree,
+        opened(inside, step.bind.target, os.O_PATH, _SCOPED) as target,
+    ):
+        linux.move_mount(tree, target)
 
 
 @perform.register(steps.ReadonlyPath)
@@ -288,7 +247,7 @@ def _(step: steps.MaskPath, inside: Inside) -> None:
 
 def _empty_folder() -> int:
     options = (("nr_blocks", "1"), ("nr_inodes", "1"))
-    return _file_system(steps.MountFs("tmpfs", "", ("ro", "nosuid", "nodev", "noexec"), options))
+    return file_system(steps.MountFs("tmpfs", "", ("ro", "nosuid", "nodev", "noexec"), options))
 
 
 def _null(inside: Inside) -> int:

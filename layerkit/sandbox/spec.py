@@ -55,8 +55,9 @@ class SandboxSpec:
     """A container to start.
 
     `root` is writable. `binds` and `tmpfs` are mounted in their order, but those nearer to the root
-    first. `seccomp` is a compiled program, `shm_size` in bytes, `ulimits` what this process can set.
-    With `init` a small program is the first process and passes signals on to the user's one.
+    first; the targets of `binds` exist. `seccomp` is a compiled program, `shm_size` in bytes,
+    `ulimits` what this process can set. With `init` a small program is the first process and passes
+    signals on to the user's one.
     `privileged` leaves /proc and /sys open; which capabilities and devices, the other fields say.
     """
 

@@ -82,8 +82,13 @@ def _cached(file: Path) -> bytes | None:
             return None
         content = opened.read(_SUM + _LONGEST + 1)
     program = content[_SUM:]
-    whole = 0 < len(program) <= _LONGEST and hashlib.sha256(program).digest() == content[:_SUM]
+    whole = 0 < len(program) <= _LONGEST and _sum(file, program) == content[:_SUM]
     return program if whole else None
+
+
+def _sum(file: Path, program: bytes) -> bytes:
+    """Of the name too: a whole program under another's name is none."""
+    return hashlib.sha256(file.name.encode() + program).digest()
 
 
 def _keep(file: Path, program: bytes) -> None:
@@ -94,5 +99,5 @@ def _keep(file: Path, program: bytes) -> None:
         new.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(new, flags, 0o600), "wb") as opened:
-            opened.write(hashlib.sha256(program).digest() + program)
+            opened.write(_sum(file, program) + program)
         new.rename(file)

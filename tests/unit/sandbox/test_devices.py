@@ -78,6 +78,16 @@ def test_a_privileged_container_gets_all_but_its_own(folder):
 
 
 @pytest.mark.root
+def test_a_privileged_container_can_have_more(folder):
+    """What the user names comes beside the host's devices, or in the place of one."""
+    wanted = [Device(folder / "one", "/dev/x"), Device(folder / "sub/two", "/dev/null")]
+    found = {node.path: node for node in find(wanted, privileged=True)}
+
+    assert {node.path for node in of_host()} <= set(found)
+    assert (found["/dev/x"], found["/dev/null"].kind) == (ONE, "b")
+
+
+@pytest.mark.root
 @pytest.mark.parametrize(
     ("source", "target", "error", "message"),
     [

@@ -95,6 +95,17 @@ def test_a_doubtful_file_is_compiled_again(tmp_path, profile, compilations, harm
     assert len(compilations) == 2
 
 
+def test_a_program_under_another_name_is_none(tmp_path, profile):
+    """A whole program that lies where another is looked for is not taken for it."""
+    strict, cache = programs.find_program(None, (), tmp_path / "c"), tmp_path / "c"
+    file = next(cache.iterdir())
+    loose = programs.find_program(profile, (), cache)
+    other = next(each for each in cache.iterdir() if each != file)
+    other.replace(file)
+
+    assert (programs.find_program(None, (), cache), strict != loose) == (strict, True)
+
+
 def test_without_a_cache_it_works_all_the_same(tmp_path, profile):
     """A cache that cannot be written to is no reason to fail."""
     (tmp_path / "file").touch()
