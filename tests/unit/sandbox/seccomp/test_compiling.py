@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import bpf
+from support import filters
 
 import layerkit.sandbox.seccomp
 from layerkit import libseccomp
@@ -42,14 +42,14 @@ def compare(op, value, index=0, **fields):
     return {"index": index, "op": f"SCMP_CMP_{op}", "value": value, **fields}
 
 
-def number(name, architecture=bpf.X86_64):
+def number(name, architecture=filters.X86_64):
     """The number of a system call."""
     return libseccomp.number(name, architecture)
 
 
 def outcome(program, name, *arguments):
     """The errno that a call on x86-64 gets, 0 for none."""
-    return bpf.errno_of(bpf.answer(program, number(name), *arguments))
+    return filters.errno_of(filters.answer(program, number(name), *arguments))
 
 
 @pytest.fixture(scope="module")
@@ -140,33 +140,41 @@ def test_an_old_kernel_gets_no_tracing():
 def test_32_bit_programs_are_covered(default):
     """x86 and x32 calls meet the same rules under their own numbers; other architectures die."""
     x86 = [
-        bpf.errno_of(bpf.answer(default, number(name, bpf.X86), architecture=bpf.X86))
+        filters.errno_of(
+            filters.answer(default, number(name, filters.X86), architecture=filters.X86)
+        )
         for name in ("read", "mount", "clone3")
     ]
-    x32 = [bpf.errno_of(bpf.answer(default, bpf.X32_BIT | number(n))) for n in ("read", "mount")]
+    x32 = [
+        filters.errno_of(filters.answer(default, filters.X32_BIT | number(n)))
+        for n in ("read", "mount")
+    ]
 
     assert (x86, x32) == ([0, EPERM, ENOSYS], [0, EPERM])
-    assert bpf.answer(default, 0, architecture=bpf.AARCH64) == bpf.KILL
+    assert filters.answer(default, 0, architecture=filters.AARCH64) == filters.KILL
 
 
 @pytest.mark.parametrize(
-    ("call", "architecture"), [(500, bpf.X86_64), (500, bpf.X86), (bpf.X32_BIT | 1000, bpf.X86_64)]
+    ("call", "architecture"),
+    [(500, filters.X86_64), (500, filters.X86), (filters.X32_BIT | 1000, filters.X86_64)],
 )
 def test_calls_of_the_future_do_not_exist(default, call, architecture):
     """A call newer than all in the profile is ENOSYS, so libraries take an older one."""
-    assert bpf.errno_of(bpf.answer(default, call, architecture=architecture)) == ENOSYS
+    assert filters.errno_of(filters.answer(default, call, architecture=architecture)) == ENOSYS
 
 
 def test_another_machine_has_its_own_program():
     """Compiled for aarch64, the numbers are those of aarch64."""
     program = compiled(DEFAULT, *DOCKER_CAPABILITIES, machine="aarch64")
     answers = {
-        name: bpf.errno_of(bpf.answer(program, number(name, bpf.AARCH64), architecture=bpf.AARCH64))
+        name: filters.errno_of(
+            filters.answer(program, number(name, filters.AARCH64), architecture=filters.AARCH64)
+        )
         for name in ("read", "mount", "clone3")
     }
 
     assert answers == {"read": 0, "mount": EPERM, "clone3": ENOSYS}
-    assert bpf.answer(program, 0) == bpf.KILL
+    assert filters.answer(program, 0) == filters.KILL
 
 
 @pytest.mark.parametrize(
@@ -202,8 +210,8 @@ def test_different_arguments_count_together_and_equal_ones_apart():
 @pytest.mark.parametrize(
     ("fields", "wanted"),
     [
-        ({"action": "SCMP_ACT_ERRNO"}, bpf.ERRNO | EPERM),
-        ({"action": "SCMP_ACT_ERRNO", "errnoRet": 0}, bpf.ERRNO),
+        ({"action": "SCMP_ACT_ERRNO"}, filters.ERRNO | EPERM),
+        ({"action": "SCMP_ACT_ERRNO", "errnoRet": 0}, filters.ERRNO),
         ({"action": "SCMP_ACT_TRACE", "errnoRet": 7}, 0x7FF00007),
         ({"action": "SCMP_ACT_KILL"}, 0),
         ({"action": "SCMP_ACT_KILL_PROCESS"}, 0x80000000),
@@ -216,17 +224,17 @@ def test_an_action_is_the_kernels(fields, wanted):
     """Each action has the number that seccomp(2) gives it; other calls meet the default."""
     program = compiled(profile(rule("read", **fields), default="SCMP_ACT_ALLOW"))
 
-    assert bpf.answer(program, number("read")) == wanted
-    assert bpf.answer(program, number("write")) == bpf.ALLOW
-    assert bpf.answer(program, 9999) == bpf.ALLOW
+    assert filters.answer(program, number("read")) == wanted
+    assert filters.answer(program, number("write")) == filters.ALLOW
+    assert filters.answer(program, 9999) == filters.ALLOW
 
 
 def test_the_default_errno_is_the_profiles():
     """A call without a rule gets defaultErrnoRet, a call of the future ENOSYS all the same."""
     program = compiled(profile(rule("read", "write"), defaultErrnoRet=13))
 
-    assert bpf.errno_of(bpf.answer(program, number("write"))) == 0
-    assert bpf.errno_of(bpf.answer(program, 9999)) == ENOSYS
+    assert filters.errno_of(filters.answer(program, number("write"))) == 0
+    assert filters.errno_of(filters.answer(program, 9999)) == ENOSYS
     assert outcome(compiled(profile(defaultErrnoRet=13)), "read") == 13
 
 
