@@ -34,9 +34,13 @@ def _(step: isolation.MakeNode, inside: Inside) -> None:
 @perform.register(isolation.MountTmpfs)
 def _(step: isolation.MountTmpfs, inside: Inside) -> None:
     make_folders(inside, step.target)
-    size = () if step.size is None else (("size", str(step.size)),)
-    options = (("mode", f"{step.mode:o}"), *size)
-    tree = file_system(steps.MountFs("tmpfs", step.target, step.flags, options))
+    options: list[tuple[str, str | None]] = [("mode", f"{step.mode:o}")]
+    if step.size is not None:
+        options.append(("size", str(step.size)))
+    if "sync" in step.flags:  # of the file system, all others are of the mount
+        options.append(("sync", None))
+    flags = tuple(flag for flag in step.flags if flag != "sync")
+    tree = file_system(steps.MountFs("tmpfs", step.target, flags, tuple(options)))
     try:
         with opened(inside, step.target, _FOLDER, _SCOPED) as target:
             linux.move_mount(tree, target)

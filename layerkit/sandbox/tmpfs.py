@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _SAFE = ("nosuid", "nodev", "noexec")
 _TIMES = ("noatime", "nodiratime", "relatime", "strictatime")
 # What a flag takes away; the others are kept as they are.
-_AGAINST = {"suid": "nosuid", "dev": "nodev", "exec": "noexec", "rw": "ro"}
-_FLAGS = (*_SAFE, "ro", *_TIMES)
+_AGAINST = {"suid": "nosuid", "dev": "nodev", "exec": "noexec", "rw": "ro", "async": "sync"}
+_FLAGS = (*_SAFE, "ro", "sync", *_TIMES)
 
 
 def step(mount: TmpfsMount) -> MountTmpfs:

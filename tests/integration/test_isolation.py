@@ -251,6 +251,21 @@ class TestMemoryFileSystems:
         assert b"rw,nosuid,nodev,noexec,relatime" in result.out
         assert result.out.splitlines()[-2:] == [b"750", b"ran"]
 
+    def test_every_flag_is_one_of_the_kernels(self, box):
+        """F14: flags for and against what is usual all reach the mount."""
+        mounts = (
+            TmpfsMount("/a", flags=("suid", "dev", "exec", "sync", "noatime", "nodiratime")),
+            TmpfsMount("/b", flags=("ro", "strictatime")),
+            TmpfsMount("/c", flags=("relatime",)),
+        )
+        lines = box.run("cat", "/proc/self/mountinfo", tmpfs=mounts).text.splitlines()
+        found = {line.split()[4]: (line.split()[5], line.split()[-1]) for line in lines}
+
+        assert found["/a"][0] == "rw,noatime,nodiratime"
+        assert "sync" in found["/a"][1]
+        assert found["/b"][0] == "ro,nosuid,nodev,noexec"
+        assert found["/c"][0] == "rw,nosuid,nodev,noexec,relatime"
+
     def test_a_tmpfs_stays_in_the_root(self, box, layer):
         """A target is made if it is missing, and links on its way mean files of the container."""
         (layer / "run").mkdir()
