@@ -132,6 +132,8 @@ def _configure(spec: SandboxSpec) -> Iterator[Step]:
     yield steps.MakeWorkdir(spec.process.cwd)
     if spec.readonly_root:
         yield steps.ReadonlyRoot()
+    if spec.init:
+        yield isolation.LoadInit()
 
 
 def _user_mounts(spec: SandboxSpec) -> Iterator[Step]:
@@ -145,8 +147,6 @@ def _become_the_process(spec: SandboxSpec) -> Iterator[Step]:
     yield steps.FindUser(spec.process.user)
     yield steps.OpenTerminal() if spec.terminal else steps.OpenStreams()
     yield steps.EnterWorkdir(spec.process.cwd)
-    if spec.init:
-        yield isolation.LoadInit()
     filters = () if spec.seccomp is None else (isolation.LoadSeccomp(spec.seccomp),)
     # Without no-new-privileges a filter takes SYS_ADMIN; with it, it can see less of layerkit.
     if not spec.no_new_privileges:
