@@ -1,4 +1,4 @@
-"""The Linux system calls that the standard library lacks, by ctypes; the only module with ctypes.
+"""The Linux system calls that the standard library lacks, by ctypes.
 
 Every wrapper raises `OSError(errno, text, what)`; paths are `str` as `os` takes them, and every
 file descriptor returned is close-on-exec. What is here needs Linux 5.12 (`mount_setattr`).
@@ -39,7 +39,9 @@ MOUNT_ATTR_RDONLY = 0x01
 MOUNT_ATTR_NOSUID = 0x02
 MOUNT_ATTR_NODEV = 0x04
 MOUNT_ATTR_NOEXEC = 0x08
+MOUNT_ATTR_NOATIME = 0x10
 MOUNT_ATTR_STRICTATIME = 0x20
+MOUNT_ATTR_NODIRATIME = 0x80
 
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -63,10 +65,13 @@ _MOVE_MOUNT_T_EMPTY_PATH = 0x40
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECCOMP = 22
 _PR_CAPBSET_READ = 23
 _PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
+_SECCOMP_MODE_FILTER = 2
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -130,6 +135,10 @@ class _CapData(ctypes.Structure):
         ("permitted", ctypes.c_uint32),
         ("inheritable", ctypes.c_uint32),
     ]
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", c_char_p)]
 
 
 def _function(name: str, *argtypes: Any) -> Callable[..., int]:
@@ -319,6 +328,19 @@ def set_capabilities(mask: int) -> None:
     data = (_CapData * 2)(*(_CapData(word, word, 0) for word in words))
     _checked(_capset(ctypes.byref(header), ctypes.byref(data)), "capset")
     _checked(_prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
+
+
+def set_no_new_privileges() -> None:
+    """From now on, no execve gives this process or its children more rights (setuid, setcap)."""
+    _checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
+
+
+def load_seccomp(program: bytes) -> None:
+    """Put every system call from now on through this filter; needs SYS_ADMIN or no new privileges."""
+    loaded = _FilterProgram(len(program) // 8, program)
+    address = ctypes.addressof(loaded)
+    result = _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address, 0, 0)
+    _checked(result, "PR_SET_SECCOMP")
 
 
 def join_new_keyring() -> None:

@@ -72,11 +72,12 @@ def test_a_name_says_its_cases(text, found):
         ("test_x[WH-01]", {"cases", "layer_cases"}),
         ("test_x[D06-total]", {"cases", "registry_cases"}),
         ("test_x[DG-26 K07]", {"cases", "layer_cases", "registry_cases"}),
+        ("test_x[N08-zombies]", {"cases", "runtime_cases"}),
         ("test_x[one]", set()),
     ],
 )
 def test_a_test_is_found_by_the_kind_of_its_cases(text, found):
-    """`-k layer_cases`, `-k registry_cases`, and `-k cases` for both."""
+    """`-k layer_cases`, `-k registry_cases`, `-k runtime_cases`, and `-k cases` for all."""
     assert cases.keywords(text) == found
 
 

@@ -160,7 +160,8 @@ def binds(home: Home, container: ContainerRecord, mode: str = "") -> tuple[BindM
     other = mode.partition(":")[2]
     folder = home.containers / (other or container.id)
     return tuple(
-        BindMount(folder / posixpath.basename(target), target) for target in views.BIND_FILES
+        BindMount(folder / posixpath.basename(target), target, is_file=True)
+        for target in views.BIND_FILES
     )
 
 

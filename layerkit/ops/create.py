@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from layerkit.errors import NotFoundError, UsageError
 from layerkit.events import ignore
 from layerkit.mount import BindMount
-from layerkit.ops import containers, history, hostfiles, snapshots, volumes
+from layerkit.ops import containers, history, hostfiles, rights, snapshots, volumes
 from layerkit.ops.container_config import ContainerConfig
 from layerkit.ops.containers import Origin
 from layerkit.ops.images import find_image
@@ -43,6 +43,7 @@ def create(
     store raise, `UsageError` for wishes that make no sense, `SandboxError` for an image that does not.
     """
     require_root()
+    rights.check(wishes)
     origin = _origin(home, wishes, pull)
     container_id = containers.new_id()
     runtime = history.read_config(home, origin.image).runtime
@@ -94,6 +95,7 @@ def _config(home: Home, wishes: Wishes, runtime: RuntimeConfig, hostname: str) -
         env=wishes.env,
         workdir=wishes.workdir,
         user=wishes.user,
+        groups=wishes.groups,
     )
     process = process_spec(runtime, overrides, hostname=hostname, terminal=wishes.tty)
     settled = replace(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError
-from layerkit.ops import connecting, containers, states
+from layerkit.ops import connecting, containers, rights, states
 from layerkit.ops.run import await_start
 from layerkit.sandbox import attach as attachments
 from layerkit.sandbox import process as processes
@@ -19,6 +19,8 @@ from layerkit.sandbox.plan import plan_exec
 from layerkit.sandbox.spec import ExecSpec, exec_process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from layerkit.ops.home import Home
     from layerkit.sandbox.attach import ExitStatus, Manners, Stdio
     from layerkit.sandbox.process import Running
@@ -74,7 +76,7 @@ def _start(
             f"cannot run a command in container {container.name}: it is paused",
             hint=f"layerkit unpause {container.name}",
         )
-    spec = _spec(home, container, wishes)
+    spec = _spec(home, container, wishes, _ignore)
     target = connecting.first_process(home, container)
     try:
         job = Job(
@@ -90,9 +92,12 @@ def _start(
         os.close(target)
 
 
-def _spec(home: Home, container: ContainerRecord, wishes: ExecWishes) -> ExecSpec:
+def _spec(
+    home: Home, container: ContainerRecord, wishes: ExecWishes, warn: Callable[[str], None]
+) -> ExecSpec:
+    config = containers.read_config(home, container)
     process = exec_process(
-        containers.read_config(home, container).process,
+        config.process,
         args=wishes.command,
         env=wishes.env,
         user=wishes.user,
@@ -100,4 +105,14 @@ def _spec(home: Home, container: ContainerRecord, wishes: ExecWishes) -> ExecSpe
         terminal=wishes.tty,
     )
     group = groups.find(container.id)
-    return ExecSpec(process, terminal=wishes.tty, cgroup=None if group is None else group.plan())
+    given = rights.find(home, config.wishes, warn, privileged=wishes.privileged)
+    return ExecSpec(
+        process,
+        terminal=wishes.tty,
+        cgroup=None if group is None else group.plan(),
+        **given._asdict(),
+    )
+
+
+def _ignore(_note: str) -> None:
+    """Whoever started the container was told."""

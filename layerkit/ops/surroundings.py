@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
-from layerkit.mount import BindMount
-from layerkit.ops import connecting, containers, networks, states, uppers, views
+from layerkit.mount import BindMount, TmpfsMount
+from layerkit.ops import connecting, containers, networks, rights, states, uppers, views
 from layerkit.ops.images import image_of
 from layerkit.ops.networks import Network
-from layerkit.sandbox.cgroups import devices, group, making
-from layerkit.sandbox.spec import SandboxSpec
+from layerkit.sandbox import devices
+from layerkit.sandbox.cgroups import group, making
+from layerkit.sandbox.cgroups.devices import DEFAULT_RULES, EVERYTHING
+from layerkit.sandbox.spec import SHM_SIZE, SandboxSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from layerkit.events import Observer
     from layerkit.ops.container_config import ContainerConfig
     from layerkit.ops.home import Home
+    from layerkit.ops.rights import Rights
     from layerkit.sandbox.cgroups.group import Cgroup
+    from layerkit.sandbox.devices import DeviceNode
     from layerkit.store.records import ContainerRecord
 
 
@@ -32,6 +36,8 @@ class Surroundings:
         self._home = home
         self._container = container
         self._config = config
+        self._rights: Rights | None = None
+        self._nodes: tuple[DeviceNode, ...] = ()
         self._cgroup: Cgroup | None = None
         self._network: Network | None = None
         self.run = states.Run(started=states.now())
@@ -42,9 +48,12 @@ class Surroundings:
         Raises `SandboxError`; what was made is to be taken away by `clear`.
         """
         wishes = self._config.wishes
-        rules = devices.EVERYTHING if wishes.isolation.privileged else devices.DEFAULT_RULES
-        rules = (*rules, *map(making.rule_for, wishes.devices))
-        self._cgroup = making.create(self._container.id, wishes.limits, rules)
+        privileged = wishes.isolation.privileged
+        self._rights = rights.find(self._home, wishes, warn)
+        self._nodes = devices.find(wishes.devices, privileged=privileged)
+        rules = EVERYTHING if privileged else DEFAULT_RULES
+        allowed = (*rules, *(node.rule for node in self._nodes))
+        self._cgroup = making.create(self._container.id, wishes.limits, allowed)
         asked = {name for name, value in dataclasses.asdict(wishes.limits).items() if value}
         missing = [lack for lack in self._cgroup.lacks if lack.limit in asked]
         if missing:
@@ -87,17 +96,26 @@ class Surroundings:
             uppers.frozen(home, container.chain),
             volatile=wishes.remove,
         )
+        assert self._rights is not None, "made first"
+        assert self._network is not None, "made first"
+        binds = (each for each in wishes.mounts if isinstance(each, BindMount))
         return SandboxSpec(
             root=root,
             process=self._config.process,
             hostname=self._config.hostname,
             terminal=wishes.tty,
-            network=self._network.kind if self._network else "none",
-            network_namespace=self._network.namespace if self._network else -1,
-            binds=containers.binds(home, container, wishes.networking.mode),
-            mounts=tuple(each for each in wishes.mounts if isinstance(each, BindMount)),
+            network=self._network.kind,
+            network_namespace=self._network.namespace,
+            binds=(*containers.binds(home, container, wishes.networking.mode), *binds),
+            tmpfs=tuple(each for each in wishes.mounts if isinstance(each, TmpfsMount)),
             readonly_root=wishes.isolation.readonly,
             cgroup=None if self._cgroup is None else self._cgroup.plan(),
+            sysctls=wishes.sysctls,
+            shm_size=wishes.shm_size or SHM_SIZE,
+            devices=self._nodes,
+            privileged=wishes.isolation.privileged,
+            init=wishes.init,
+            **self._rights._asdict(),
         )
 
     def began(self, pid: int) -> None:

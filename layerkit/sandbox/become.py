@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from layerkit import linux
 from layerkit.errors import SandboxError
 from layerkit.sandbox import capabilities, messages, steps, terminal, trampoline, users
+from layerkit.sandbox import isolate as _isolate  # noqa: F401  it does more steps
 from layerkit.sandbox.cgroups import enter  # noqa: F401  for the steps that it does
 from layerkit.sandbox.perform import opened, perform, require_null
 
@@ -35,7 +36,7 @@ def _identity(inside: Inside) -> Identity:
 
 @perform.register(steps.FindUser)
 def _(step: steps.FindUser, inside: Inside) -> None:
-    inside.identity = users.read_identity(inside.root, step.user)
+    inside.identity = users.read_identity(inside.root, step.user, step.groups)
 
 
 @perform.register(steps.OpenTerminal)

@@ -44,7 +44,10 @@ _ATTRIBUTES = {
     "nosuid": linux.MOUNT_ATTR_NOSUID,
     "nodev": linux.MOUNT_ATTR_NODEV,
     "noexec": linux.MOUNT_ATTR_NOEXEC,
+    "relatime": 0,
+    "noatime": linux.MOUNT_ATTR_NOATIME,
     "strictatime": linux.MOUNT_ATTR_STRICTATIME,
+    "nodiratime": linux.MOUNT_ATTR_NODIRATIME,
     "ro": linux.MOUNT_ATTR_RDONLY,
 }
 _SIOCGIFFLAGS = 0x8913
@@ -171,13 +174,13 @@ def _(step: steps.MakeDirectory, inside: Inside) -> None:
 
 @perform.register(steps.MountFs)
 def _(step: steps.MountFs, inside: Inside) -> None:
-    with _plain_folder(inside, step.target) as target, _closing(_file_system(step)) as tree:
+    with _plain_folder(inside, step.target) as target, _closing(file_system(step)) as tree:
         linux.move_mount(tree, target)
         if step.fstype == "proc":
             inside.proc = os.dup(tree)
 
 
-def _file_system(step: steps.MountFs) -> int:
+def file_system(step: steps.MountFs) -> int:
     """The detached mount that the step is about."""
     with _closing(linux.fsopen(step.fstype)) as context:
         linux.fsconfig(context, "source", step.fstype)
@@ -222,6 +225,8 @@ def _(step: steps.Sysctl, inside: Inside) -> None:
     try:
         parameter = linux.openat2(inside.proc, path, os.O_WRONLY, resolve)
     except FileNotFoundError:
+        if step.required:
+            raise
         return
     with _closing(parameter):
         os.write(parameter, step.value.encode("ascii"))
@@ -256,7 +261,7 @@ def _(step: steps.MaskPath, inside: Inside) -> None:
 
 def _empty_folder() -> int:
     options = (("nr_blocks", "1"), ("nr_inodes", "1"))
-    return _file_system(steps.MountFs("tmpfs", "", ("ro", "nosuid", "nodev", "noexec"), options))
+    return file_system(steps.MountFs("tmpfs", "", ("ro", "nosuid", "nodev", "noexec"), options))
 
 
 def _null(inside: Inside) -> int:
@@ -286,16 +291,16 @@ def _(step: steps.SetUmask, _inside: Inside) -> None:
 
 @perform.register(steps.MakeWorkdir)
 def _(step: steps.MakeWorkdir, inside: Inside) -> None:
-    _make_folders(inside, step.path)
+    make_folders(inside, step.path)
 
 
 @perform.register(steps.MakeMountpoint)
 def _(step: steps.MakeMountpoint, inside: Inside) -> None:
     if step.is_folder:
-        _make_folders(inside, step.path)
+        make_folders(inside, step.path)
         return
     folder, name = posixpath.split(step.path)
-    _make_folders(inside, folder)
+    make_folders(inside, folder)
     try:
         os.close(linux.openat2(inside.root, step.path, os.O_PATH, _SCOPED))
     except FileNotFoundError:
@@ -304,7 +309,8 @@ def _(step: steps.MakeMountpoint, inside: Inside) -> None:
             os.close(os.open(name, flags, 0o644, dir_fd=parent))
 
 
-def _make_folders(inside: Inside, whole: str) -> None:
+def make_folders(inside: Inside, whole: str) -> None:
+    """Make the folder at the absolute path `whole`, with its parents, where they are missing."""
     path = ""
     for name in filter(None, whole.split("/")):
         parent, path = path or "/", f"{path}/{name}"

@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layerkit.mount import BindMount, FolderMount, OverlayMount
-from layerkit.sandbox import steps
+from layerkit.mount import BindMount, FolderMount, OverlayMount, TmpfsMount
+from layerkit.sandbox import isolation, steps, tmpfs
 from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from layerkit.sandbox.steps import Step
 
 _SAFE = ("nosuid", "nodev", "noexec")
-_SHM_SIZE = 64 << 20
 _CGROUP = "/sys/fs/cgroup"
 
 _DEVICES = (
@@ -62,10 +61,10 @@ def plan(spec: SandboxSpec) -> tuple[Step, ...]:
     """What to do, in this order, to start the container of `spec`."""
     return (
         *_leave_the_host(spec),
-        *_mount_kernel_file_systems(),
+        *_mount_kernel_file_systems(spec),
         *_show_cgroups(spec),
         steps.DetachOldRoot(),
-        *_fill_dev(),
+        *_fill_dev(spec),
         *_configure(spec),
         *_become_the_process(spec),
     )
@@ -95,7 +94,7 @@ def _leave_the_host(spec: SandboxSpec) -> Iterator[Step]:
     if is_new:
         yield steps.LoopbackUp()
     yield steps.IsolateMounts()
-    yield from map(steps.HoldBind, (*spec.mounts, *spec.binds, *_cgroup_binds(spec)))
+    yield from map(steps.HoldBind, (*spec.binds, *_cgroup_binds(spec)))
     mountpoint = _mountpoint(spec.root)
     yield steps.MountRoot(spec.root, mountpoint)
     yield steps.PivotRoot(mountpoint)
@@ -111,7 +110,8 @@ def _join_cgroups(cgroup: CgroupPlan | None) -> Iterator[Step]:
 def _cgroup_binds(spec: SandboxSpec) -> tuple[BindMount, ...]:
     shown = spec.cgroup.shown if spec.cgroup else ()
     return tuple(
-        BindMount(folder, f"{_CGROUP}/{name}".rstrip("/"), readonly=True) for name, folder in shown
+        BindMount(folder, f"{_CGROUP}/{name}".rstrip("/"), readonly=not spec.privileged)
+        for name, folder in shown
     )
 
 
@@ -130,7 +130,7 @@ def _mountpoint(root: RootMount) -> Path:
     raise ValueError(f"{root} is not writable")
 
 
-def _mount_kernel_file_systems() -> Iterator[Step]:
+def _mount_kernel_file_systems(spec: SandboxSpec) -> Iterator[Step]:
     yield steps.MountFs("proc", "/proc", _SAFE)
     dev_options = (("mode", "755"), ("size", "65536k"))
     yield steps.MountFs("tmpfs", "/dev", ("nosuid", "strictatime"), dev_options)
@@ -138,46 +138,71 @@ def _mount_kernel_file_systems() -> Iterator[Step]:
         yield steps.MakeDirectory(f"/dev/{name}")
     pts_options = (("newinstance", None), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5"))
     yield steps.MountFs("devpts", "/dev/pts", ("nosuid", "noexec"), pts_options)
-    shm_options = (("mode", "1777"), ("size", str(_SHM_SIZE)))
+    shm_options = (("mode", "1777"), ("size", str(spec.shm_size)))
     yield steps.MountFs("tmpfs", "/dev/shm", _SAFE, shm_options)  # noqa: S108  the container's
     yield steps.MountFs("mqueue", "/dev/mqueue", _SAFE)
-    yield steps.MountFs("sysfs", "/sys", (*_SAFE, "ro"))
+    yield steps.MountFs("sysfs", "/sys", (*_SAFE, *(() if spec.privileged else ("ro",))))
 
 
-def _fill_dev() -> Iterator[Step]:
+def _fill_dev(spec: SandboxSpec) -> Iterator[Step]:
+    from_host = {node.path for node in spec.devices}
     for name, major, minor in _DEVICES:
-        yield steps.MakeDevice(f"/dev/{name}", major, minor)
+        if f"/dev/{name}" not in from_host:
+            yield steps.MakeDevice(f"/dev/{name}", major, minor)
     yield steps.Symlink("/dev/fd", "/proc/self/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         yield steps.Symlink(f"/dev/{name}", f"/proc/self/fd/{number}")
     yield steps.Symlink("/dev/ptmx", "pts/ptmx")
     yield steps.Symlink("/dev/core", "/proc/kcore", needs="/proc/kcore")
+    yield from map(isolation.MakeNode, spec.devices)
 
 
 def _configure(spec: SandboxSpec) -> Iterator[Step]:
     if spec.network != "host":
         for name, value in _NETWORK_SYSCTLS:
             yield steps.Sysctl(name, value)
-    for bind in spec.mounts:
-        yield steps.MakeMountpoint(bind.target, is_folder=not bind.is_file)
-        yield steps.AttachBind(bind)
-    yield from map(steps.AttachBind, spec.binds)
-    yield from map(steps.ReadonlyPath, _READONLY)
-    yield from map(steps.MaskPath, _MASKED)
+    for name, value in spec.sysctls:
+        yield steps.Sysctl(name, value, required=True)
+    yield from _user_mounts(spec)
+    if not spec.privileged:
+        yield from map(steps.ReadonlyPath, _READONLY)
+        yield from map(steps.MaskPath, _MASKED)
     yield steps.SetHostname(spec.hostname)
     yield steps.SetUmask(0o022)
     yield steps.MakeWorkdir(spec.process.cwd)
     if spec.readonly_root:
         yield steps.ReadonlyRoot()
+    if spec.init:
+        yield isolation.LoadInit()
+
+
+def _user_mounts(spec: SandboxSpec) -> Iterator[Step]:
+    """Outer ones first, or they would hide the inner ones."""
+    mounts: list[TmpfsMount | BindMount] = [*spec.tmpfs, *spec.binds]
+    for mount in sorted(mounts, key=lambda each: each.target.count("/")):
+        if isinstance(mount, TmpfsMount):
+            yield tmpfs.step(mount)
+        else:
+            yield steps.MakeMountpoint(mount.target, is_folder=not mount.is_file)
+            yield steps.AttachBind(mount)
 
 
 def _become_the_process(spec: SandboxSpec | ExecSpec, *, is_first: bool = True) -> Iterator[Step]:
-    yield steps.FindUser(spec.process.user)
+    yield steps.FindUser(spec.process.user, spec.process.groups)
     yield steps.OpenTerminal(is_console=is_first) if spec.terminal else steps.OpenStreams()
     yield steps.EnterWorkdir(spec.process.cwd)
+    filters = () if spec.seccomp is None else (isolation.LoadSeccomp(spec.seccomp),)
+    # Without no-new-privileges a filter takes SYS_ADMIN; with it, it can see less of layerkit.
+    if not spec.no_new_privileges:
+        yield from filters
+    if spec.ulimits:
+        yield isolation.SetUlimits(spec.ulimits)
     yield steps.BoundCapabilities(spec.capabilities)
     yield steps.BecomeUser()
     yield steps.SetCapabilities(spec.capabilities)
     yield steps.CheckWorkdir(spec.process.cwd)
     yield steps.CloseFiles()
+    if spec.no_new_privileges:
+        yield isolation.NoNewPrivileges()
+        yield from filters
     yield steps.Execute(spec.process)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from layerkit.errors import SandboxError, UsageError
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from layerkit.mount import BindMount, RootMount
+    from layerkit.mount import BindMount, RootMount, TmpfsMount
     from layerkit.oci import RuntimeConfig
+    from layerkit.resources import Ulimit
+    from layerkit.sandbox.devices import DeviceNode
 
+SHM_SIZE = 64 << 20
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -35,18 +38,21 @@ class Overrides:
     env: tuple[str, ...] = ()
     workdir: str | None = None
     user: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
     """The first process: `env` as `KEY=value` (HOME comes later, from the container's passwd),
-    `cwd` absolute, `user` as `[user|uid][:group|gid]` or empty for root.
+    `cwd` absolute, `user` as `[user|uid][:group|gid]` or empty for root. `groups` are further
+    ones, by name or number.
     """
 
     args: tuple[str, ...]
     env: tuple[str, ...]
     cwd: str = "/"
     user: str = ""
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,12 @@ class CgroupPlan:
 class SandboxSpec:
     """A container to start.
 
-    `root` is writable. `binds` are attached in their order, on targets that exist in the root; `mounts`
-    before them, on targets that are made. `network` is that of the host, a new one with loopback
-    alone, or the one that `network_namespace`, a descriptor, is of.
+    `root` is writable. `binds` and `tmpfs` are mounted in their order, but those nearer to the root
+    first, on targets that are made where they are missing. `network` is that of the host, a new one
+    with loopback alone, or the one that `network_namespace`, a descriptor, is of. `seccomp` is a
+    compiled program, `shm_size` in bytes, `ulimits` what this process can set. With `init` a small
+    program is the first process and passes signals on to the user's one. `privileged` leaves /proc
+    and /sys open; which capabilities and devices, the other fields say.
     """
 
     root: RootMount
@@ -78,10 +87,18 @@ class SandboxSpec:
     network: Literal["none", "host", "given"] = "none"
     network_namespace: int = -1
     binds: tuple[BindMount, ...] = ()
-    mounts: tuple[BindMount, ...] = ()
     capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
     readonly_root: bool = False
     cgroup: CgroupPlan | None = None
+    seccomp: bytes | None = field(default=None, repr=False)
+    no_new_privileges: bool = False
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    tmpfs: tuple[TmpfsMount, ...] = ()
+    shm_size: int = SHM_SIZE
+    devices: tuple[DeviceNode, ...] = ()
+    privileged: bool = False
+    init: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,9 @@ class ExecSpec:
     terminal: bool = False
     capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
     cgroup: CgroupPlan | None = None
+    seccomp: bytes | None = field(default=None, repr=False)
+    no_new_privileges: bool = False
+    ulimits: tuple[Ulimit, ...] = ()
 
 
 def process_spec(
@@ -107,8 +127,9 @@ def process_spec(
         env=_environment(runtime.env, overrides.env, hostname=hostname, terminal=terminal),
         cwd=_workdir(runtime, overrides),
         user=overrides.user or runtime.user,
+        groups=overrides.groups,
     )
-    _refuse_unspeakable((*spec.args, *spec.env, spec.cwd, spec.user))
+    _refuse_unspeakable((*spec.args, *spec.env, spec.cwd, spec.user, *spec.groups))
     return spec
 
 
@@ -144,8 +165,9 @@ def exec_process(
         env=tuple(f"{key}={value}" for key, value in own.items()),
         cwd=posixpath.normpath("/" + cwd.lstrip("/")),
         user=first.user if user is None else user,
+        groups=first.groups,
     )
-    _refuse_unspeakable((*spec.args, *spec.env, spec.cwd, spec.user))
+    _refuse_unspeakable((*spec.args, *spec.env, spec.cwd, spec.user, *spec.groups))
     return spec
 
 

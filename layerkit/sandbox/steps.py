@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
+from layerkit.sandbox.isolation import IsolationStep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,10 +161,11 @@ class Symlink:
 
 @dataclass(frozen=True, slots=True)
 class Sysctl:
-    """Set a kernel parameter of the container's own namespaces, if the kernel knows it."""
+    """Set a kernel parameter of the container's own namespaces; `required`: if unknown, fail."""
 
     name: str
     value: str
+    required: bool = False
 
     def __str__(self) -> str:
         return f"sysctl {self.name} = {self.value}"
@@ -253,9 +255,11 @@ class FindUser:
     """Look the user up in the container's passwd and group files; sets HOME where it is missing."""
 
     user: str
+    groups: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"find user {self.user or 'root'}"
+        more = f" in {' '.join(self.groups)}" if self.groups else ""
+        return f"find user {self.user or 'root'}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,4 +382,5 @@ Step: TypeAlias = (
     | CheckWorkdir
     | CloseFiles
     | Execute
+    | IsolationStep
 )

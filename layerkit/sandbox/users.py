@@ -17,7 +17,7 @@ from layerkit import linux
 from layerkit.errors import SandboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 FILE_LIMIT = 1 << 20
 _HIGHEST_ID = 2**31 - 1
@@ -72,8 +72,10 @@ def parse_group(raw: bytes) -> list[Group]:
     ]
 
 
-def identify(text: str, users: list[User], groups: list[Group]) -> Identity:
-    """The identity that `text` asks for, empty for root; raises `SandboxError`."""
+def identify(
+    text: str, users: list[User], groups: list[Group], more: Iterable[str] = ()
+) -> Identity:
+    """The identity that `text` asks for, empty for root, in `more` groups; raises `SandboxError`."""
     user_part, _, group_part = text.partition(":")
     uid, user = _find_user(user_part, users)
     gid = user.gid if user else 0
@@ -82,6 +84,7 @@ def identify(text: str, users: list[User], groups: list[Group]) -> Identity:
         gid = _find_group(group_part, groups)
     elif user:
         extra = tuple(group.gid for group in groups if user.name in group.members)
+    extra += tuple(_find_group(each, groups) for each in more)
     home = next((other.home for other in users if other.uid == uid), b"")
     return Identity(
         uid=_in_range(uid),
@@ -91,13 +94,13 @@ def identify(text: str, users: list[User], groups: list[Group]) -> Identity:
     )
 
 
-def read_identity(root: int, text: str) -> Identity:
+def read_identity(root: int, text: str, more: Iterable[str] = ()) -> Identity:
     """As `identify`, with the files of the directory descriptor `root`; a missing file is empty.
 
     Needs the container's own /proc mounted. Raises `SandboxError` and `OSError`.
     """
     passwd = parse_passwd(read_file(root, "/etc/passwd"))
-    return identify(text, passwd, parse_group(read_file(root, "/etc/group")))
+    return identify(text, passwd, parse_group(read_file(root, "/etc/group")), more)
 
 
 def read_file(root: int, path: str) -> bytes:

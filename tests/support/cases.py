@@ -1,10 +1,10 @@
-"""The cases of layers and of registries by id, and where a test says which it stands for.
+"""The cases of layers, registries and containers by id, and where a test says which it stands for.
 
 A case is a rule that some tool got wrong once: an archive, a document, an answer or an attack, and
 what must come of it. A test names its cases in the id of its row (`[WH-01]`, `[D06-total]`) or at
 the beginning of its docstring (`WH-18, WH-20: no directory …`), which `conftest` puts into the
-test's name as well. So `pytest -k cases` runs them all, `-k layer_cases` and `-k registry_cases`
-those of one kind, and `-k WH-01` one.
+test's name as well. So `pytest -k cases` runs them all, `-k layer_cases`, `-k registry_cases`
+and `-k runtime_cases` those of one kind, and `-k WH-01` one.
 """
 
 from __future__ import annotations
@@ -71,11 +71,19 @@ REGISTRIES = (
 )  # fmt: skip
 """Every case of registries: references, credentials, manifests, downloads, pushes."""
 
-KNOWN = (*LAYERS, *REGISTRIES)
+RUNTIME = (
+    "F04", "F14",
+    "N06", "N08",
+    "P11", "P12", "P14", "P16", "P17", "P19",
+    "R08",
+)  # fmt: skip
+"""Cases of containers that run, of those whose id is not a case of registries too."""
+
+KNOWN = (*LAYERS, *REGISTRIES, *RUNTIME)
 
 _LAYER = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|DF|EX|OV|SN|SE|PY)-[0-9]{2}"
-_REGISTRY = r"[RCAMDKTLPXS][0-9]{2}"
-_NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_LAYER}|{_REGISTRY})(?![A-Za-z0-9])")
+_OTHER = r"[RCAMDKTLPXSFN][0-9]{2}"
+_NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_LAYER}|{_OTHER})(?![A-Za-z0-9])")
 _BEGINNING = re.compile(r"(?:[A-Z]+-?[0-9]+, )*(?:[A-Z]+-?[0-9]+): ")
 
 
@@ -90,7 +98,13 @@ def of_docstring(text: str) -> list[str]:
     return named(beginning[0]) if beginning else []
 
 
+def _kind(case: str) -> str:
+    if "-" in case:
+        return "layer_cases"
+    return "runtime_cases" if case in RUNTIME else "registry_cases"
+
+
 def keywords(text: str) -> set[str]:
     """By which words `-k` finds a test of this name."""
-    kinds = {"layer_cases" if "-" in case else "registry_cases" for case in named(text)}
+    kinds = {_kind(case) for case in named(text)}
     return kinds | ({"cases"} if kinds else set())

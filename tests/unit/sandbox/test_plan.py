@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from layerkit.mount import BindMount, OverlayMount
-from layerkit.sandbox import steps
+from layerkit.mount import BindMount, OverlayMount, TmpfsMount
+from layerkit.resources import Ulimit
+from layerkit.sandbox import isolation, steps
+from layerkit.sandbox.devices import DeviceNode
 from layerkit.sandbox.plan import plan
 from layerkit.sandbox.spec import CgroupPlan, ProcessSpec, SandboxSpec
 
@@ -115,6 +117,36 @@ def test_the_plan_is_the_known_one():
             {"unshare mount uts ipc"},
         ),
         ({"readonly_root": True}, set(), {"make / read-only"}),
+        ({"seccomp": bytes(80)}, set(), {"load a seccomp filter of 10 instructions"}),
+        ({"no_new_privileges": True}, set(), {"set no-new-privileges"}),
+        (
+            {"ulimits": (Ulimit("nofile", 1, 2), Ulimit("core", 0, -1))},
+            set(),
+            {"ulimit nofile=1:2 core=0:-1"},
+        ),
+        ({"init": True}, set(), {"load init"}),
+        ({"sysctls": (("kernel.sem", "1 2"),)}, set(), {"sysctl kernel.sem = 1 2"}),
+        (
+            {"tmpfs": (TmpfsMount("/t", 4096),)},
+            set(),
+            {"mount tmpfs on /t (nosuid,nodev,noexec,mode=1777,size=4096)"},
+        ),
+        (
+            {"shm_size": 4096},
+            {"mount tmpfs on /dev/shm (nosuid,nodev,noexec,mode=1777,size=67108864)"},
+            {"mount tmpfs on /dev/shm (nosuid,nodev,noexec,mode=1777,size=4096)"},
+        ),
+        (
+            {"devices": (DeviceNode("/dev/null", "c", 1, 3, 0o666, 0, 5),)},
+            {"make device /dev/null 1:3"},
+            {"make device /dev/null c 1:3 666 0:5"},
+        ),
+        (
+            {"privileged": True},
+            {"mount sysfs on /sys (nosuid,nodev,noexec,ro)"}
+            | {line for line in GOLDEN.splitlines() if line.startswith(("mask ", "make /proc"))},
+            {"mount sysfs on /sys (nosuid,nodev,noexec)"},
+        ),
         (
             {"binds": (BindMount(Path("/h"), "/x", readonly=True),)},
             {"hold /c/hosts for /etc/hosts", "bind /etc/hosts"},
@@ -145,6 +177,15 @@ def test_the_plan_is_the_known_one():
         "terminal",
         "host network",
         "read-only root",
+        "seccomp",
+        "no-new-privileges",
+        "ulimits",
+        "init",
+        "sysctls",
+        "tmpfs",
+        "shm size",
+        "devices",
+        "privileged",
         "read-only bind",
         "cgroups of version 1",
         "cgroup of version 2",
@@ -200,3 +241,34 @@ def test_a_cgroup_is_joined_before_its_namespace_is_made():
     assert found.index("mount sysfs on /sys (nosuid,nodev,noexec,ro)") < found.index(
         "mount 1 control groups on /sys/fs/cgroup"
     )
+
+
+def test_outer_mounts_come_first():
+    """A mount never hides one further in; those beside each other keep their order."""
+    spec = dataclasses.replace(
+        SPEC,
+        binds=(
+            BindMount(Path("/h"), "/a/b/c"),
+            BindMount(Path("/i"), "/z"),
+            BindMount(Path("/j"), "/b"),
+        ),
+        tmpfs=(TmpfsMount("/a/b"), TmpfsMount("/z/t")),
+    )
+    found = [step for step in lines(spec).splitlines() if step.startswith(("bind", "mount tmpfs"))]
+
+    assert [step.split("(")[0].split()[-1] for step in found[2:]] == [
+        "/z", "/b", "/a/b", "/z/t", "/a/b/c",
+    ]  # fmt: skip
+
+
+def test_a_filter_is_loaded_while_it_is_allowed_to_be():
+    """Without no-new-privileges a filter needs SYS_ADMIN; with it, it is the last thing of all."""
+    for no_new, before, behind in (
+        (False, isolation.LoadSeccomp, steps.BoundCapabilities),
+        (True, isolation.NoNewPrivileges, isolation.LoadSeccomp),
+        (True, steps.CloseFiles, isolation.NoNewPrivileges),
+    ):
+        spec = dataclasses.replace(SPEC, seccomp=bytes(8), no_new_privileges=no_new)
+        kinds = [type(step) for step in plan(spec)]
+        assert kinds.index(before) < kinds.index(behind)
+    assert kinds[-2:] == [isolation.LoadSeccomp, steps.Execute]
