@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerkit.errors import ConflictError, NotFoundError, UsageError
-from layerkit.mount import BindMount
 from layerkit.ops import mountpoints, uppers, views
 from layerkit.store import files
 from layerkit.store.records import ContainerRecord
@@ -22,6 +21,7 @@ from layerkit.store.records import ContainerRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from layerkit.mount import BindMount
     from layerkit.ops.home import Home
     from layerkit.store.records import ImageRecord
 
@@ -191,6 +191,8 @@ def write_state(
 
 def binds(home: Home, container: ContainerRecord) -> tuple[BindMount, ...]:
     """The container's own hosts, hostname and resolv.conf over the ones in its root."""
+    from layerkit.mount import BindMount  # noqa: PLC0415  not to look
+
     folder = folder_of(home, container)
     return tuple(
         BindMount(folder / posixpath.basename(target), target) for target in views.BIND_FILES

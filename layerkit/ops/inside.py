@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from layerkit import oci
 from layerkit.layer import merge
 from layerkit.ops import content, layers, uppers, views
 from layerkit.ops.images import image_of
@@ -131,6 +130,8 @@ class LocalImage:
 
     def layers(self) -> list[LayerInfo]:
         """What there is to say about each layer, lowest first."""
+        from layerkit import oci  # noqa: PLC0415  only here
+
         raw = self._store.blobs.read(self._image.manifest, oci.DOCUMENT_LIMIT)
         manifest = oci.parse_document(raw, self._image.media_type)
         assert isinstance(manifest, oci.Manifest)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from layerkit.mount import ErofsMount, FolderMount, OverlayMount
 from layerkit.snapshot import disk
 from layerkit.snapshot.delta import Delta
+from layerkit.snapshot.driver import UPPER
 from layerkit.snapshot.folders import guarded, opened
 from layerkit.snapshot.upper import read_root
 from layerkit.tree import Node
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from layerkit.mount import RootMount
     from layerkit.tree import Entry
 
-UPPER = "upper"
-"""The name of the directory with what a container changed, in its folder."""
 WORK = "work"
 
 

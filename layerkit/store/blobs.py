@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from layerkit import digest as digests
 from layerkit.errors import IntegrityError, NotFoundError
 from layerkit.store import files, journal
-from layerkit.store.ingest import Ingest
 from layerkit.store.spans import Spans
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.digest import BlobDigest
+    from layerkit.store.ingest import Ingest
 
 _JOURNAL_LIMIT = 64 << 20
 """Bytes; a journal has a line of at most 60 for each MiB, and one for each connection that ended."""
@@ -102,6 +102,8 @@ class BlobStore:
         finds the blob, or goes on where the first one stopped. Leaving without `commit` keeps what
         came.
         """
+        from layerkit.store.ingest import Ingest  # noqa: PLC0415  not to read
+
         folder = self._folder(digest)
         lock = files.Lock(folder / "lock")
         with files.guarded("write to"):

@@ -7,6 +7,7 @@ import types
 
 import click
 import pytest
+from support.processes import outcome
 
 from layerkit import cli as layerkit_cli
 from layerkit import errors
@@ -135,7 +136,4 @@ def test_the_entry_exits_with_the_code(monkeypatch, environment):
     """The program's exit code is that of `main`."""
     monkeypatch.setattr("sys.argv", ["layerkit", "nothing"])
 
-    with pytest.raises(SystemExit) as caught:
-        layerkit_cli.entry()
-
-    assert caught.value.code == 2
+    assert outcome(layerkit_cli.entry) == 2
