@@ -1,16 +1,15 @@
-"""What a short command loads: the time that a program takes to start is that of its imports.
+"""What a short command loads: a program takes as long to start as its imports do.
 
 Counted are modules, not milliseconds. Who needs one more here raises the number; who loads what
 speaks HTTP, unpacks or draws for a command that only looks has put an import in the wrong place.
 """
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 
 import pytest
 from support import homes, tars
+from support.modules import loaded_by
 
 from layerkit.ops.containers import folder_of, new_id
 from layerkit.ops.diff import diff_container
@@ -30,20 +29,8 @@ WRITING = frozenset((
 ))  # fmt: skip
 """Of layerkit itself: what brings images in, and what makes views of them."""
 
-_COMMAND = """
-import json, os, sys
-sys.stdout = open(os.devnull, "w")
-from layerkit import cli
-code = cli.main(sys.argv[1:])
-sys.stdout = sys.__stdout__
-print(json.dumps([code, sorted(sys.modules)]))
-"""
-_RUN = """
-import json, sys
-import layerkit.cli
-import layerkit.cli.configuration, layerkit.cli.run, layerkit.ops.home, layerkit.ops.run
-print(json.dumps([0, sorted(sys.modules)]))
-"""
+_COMMAND = "from layerkit.cli import main; assert main({!r}) == {}"
+_RUN = "import layerkit.cli.configuration, layerkit.cli.run, layerkit.ops.home, layerkit.ops.run"
 """What `run` is made of, all of it loaded before there is a second process."""
 
 
@@ -67,13 +54,9 @@ def state(tmp_path_factory):
     return folder / "state"
 
 
-def modules(program, *arguments):
-    """What a Python has loaded after a program, of a command that went well."""
-    command = [sys.executable, "-I", "-c", program, *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    code, names = json.loads(done.stdout)
-    assert code == 0, done.stderr
-    return set(names)
+def ours(loaded):
+    """Those of layerkit."""
+    return {name for name in loaded if name.partition(".")[0] == "layerkit"}
 
 
 @pytest.mark.parametrize(
@@ -87,23 +70,42 @@ def modules(program, *arguments):
         pytest.param(["snapshot", "ls"], 50, id="snapshot"),
     ],
 )
-def test_a_command_that_looks_loads_little(state, command, budget):
+def test_a_command_that_looks_loads_little(environment, state, command, budget):
     """Nothing heavy, nothing that writes, and of layerkit a known number of modules."""
-    found = modules(_COMMAND, f"--root={state}", *command)
+    loaded = loaded_by(_COMMAND.format([f"--root={state}", *command], 0))
 
-    assert sorted(found & HEAVY) == []
-    assert sorted(found & WRITING) == []
-    assert len({name for name in found if name.partition(".")[0] == "layerkit"}) <= budget
+    assert sorted(HEAVY.intersection(loaded)) == []
+    assert sorted(WRITING.intersection(loaded)) == []
+    assert len(ours(loaded)) <= budget
 
 
 def test_run_loads_no_more_than_it_needs():
     """A container starts without what brings images in, draws, or starts other programs."""
-    found = modules(_RUN)
+    loaded = loaded_by(_RUN)
 
-    assert sorted(found & (HEAVY | WRITING)) == []
-    assert len({name for name in found if name.partition(".")[0] == "layerkit"}) <= 110
+    assert sorted((HEAVY | WRITING).intersection(loaded)) == []
+    assert len(ours(loaded)) <= 110
+
+
+def test_help_loads_nothing_of_the_commands(environment):
+    """The list of commands is known without them: of the command line four modules are enough."""
+    loaded = loaded_by(_COMMAND.format(["--help"], 0))
+
+    assert sorted(HEAVY.intersection(loaded) - {"shutil"}) == []  # which knows the terminal's width
+    assert ours(loaded) <= {
+        "layerkit", "layerkit.errors", "layerkit.cli", "layerkit.cli.app", "layerkit.cli.boundary",
+        "layerkit.cli.environment", "layerkit.cli.output",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["version"], 0), (["history", "x"], 3)], ids=str)
+def test_a_command_without_a_network_loads_none(environment, arguments, code):
+    """Commands that talk to no registry and draw nothing do not load what does."""
+    loaded = loaded_by(_COMMAND.format(arguments, code))
+
+    assert not {"requests", "rich", "urllib3"}.intersection(loaded)
 
 
 def test_what_is_heavy_is_seen():
     """A module that is loaded shows in the list."""
-    assert {"tomllib", "layerkit"} <= modules(_RUN.replace("import json", "import json, tomllib"))
+    assert {"tomllib", "requests"} <= set(loaded_by(f"{_RUN}; import tomllib, requests"))
