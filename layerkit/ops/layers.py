@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from layerkit.errors import IntegrityError
-from layerkit.layer import merge, toc
+from layerkit.layer import merge
 from layerkit.tree import Kind, empty
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ Known: TypeAlias = "dict[tuple[DiffID, ...], Tree]"
 
 def load_toc(store: Store, diff_id: DiffID) -> Toc:
     """The index of a layer that is here; made again from the tar when it is damaged or old."""
+    from layerkit.layer import toc  # noqa: PLC0415  not where trees are read from views
+
     try:
         return toc.decode(store.layers.read_toc(diff_id))
     except IntegrityError:

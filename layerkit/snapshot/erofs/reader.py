@@ -17,7 +17,7 @@ from layerkit.snapshot.erofs import format as fmt
 from layerkit.tree import NO_XATTRS, Entry, Kind, Node, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from layerkit.tree import Tree
@@ -116,17 +116,19 @@ class _Image:
         number = bisect.bisect_right(self._begins, block) - 1
         return self._layers[number], (block - self._begins[number]) * fmt.BLOCK
 
-    def names(self, begin: int, size: int) -> Iterator[tuple[bytes, int]]:
-        """The names in a folder's content with their inodes, but for itself and its parent."""
+    def folder(self, path: bytes, begin: int, size: int) -> dict[bytes, Node]:
+        """What is in a folder: its content there is blocks of records and then names."""
+        numbers: dict[bytes, int] = {}
         for start in range(begin, begin + size, fmt.BLOCK):
-            block = self._data[start : min(start + fmt.BLOCK, begin + size)]
-            count = fmt.DIRENT.unpack_from(block)[1] // fmt.DIRENT.size
-            records = list(fmt.DIRENT.iter_unpack(block[: count * fmt.DIRENT.size]))
-            ends = [record[1] for record in records[1:]]
-            for (number, at, _), end in zip(records, (*ends, len(block)), strict=True):
-                name = block[at:end].rstrip(b"\0")
-                if name not in _DOTS:
-                    yield name, number
+            block = self._data[start : min(start + fmt.BLOCK, begin + size)].rstrip(b"\0")
+            records = fmt.DIRENT.unpack_from(block)[1]
+            found = list(fmt.DIRENT.iter_unpack(block[:records]))
+            ends = [at for _, at, _ in found[1:]] + [len(block)]
+            for (number, at, _), end in zip(found, ends, strict=True):
+                numbers[block[at:end]] = number
+        for dots in _DOTS:
+            numbers.pop(dots, None)
+        return {name: self.node(number, path, name) for name, number in numbers.items()}
 
     def _xattrs(self, at: int, units: int) -> tuple[Mapping[str, bytes], int]:
         """What stands behind an inode, and where that ends."""
@@ -197,10 +199,8 @@ class _Inode(Node):
             facts, image = self._facts(), self._image
             if facts.entry.kind is not Kind.DIRECTORY:
                 return None
-            path = facts.entry.path
             try:
-                names = dict(image.names(facts.begin, facts.size))
+                self._known = image.folder(facts.entry.path, facts.begin, facts.size)
             except _NONSENSE as error:
                 raise StoreError("damaged view: a folder makes no sense", hint=_HINT) from error
-            self._known = {name: image.node(number, path, name) for name, number in names.items()}
         return self._known
