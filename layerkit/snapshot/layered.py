@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from layerkit.errors import StoreError
 from layerkit.mount import ErofsMount, FolderMount, OverlayMount
 from layerkit.snapshot import disk
 from layerkit.snapshot.delta import Delta
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from layerkit.tree import Entry
 
 WORK = "work"
+_VOLATILE = f"{WORK}/work/incompat/volatile"
+"""What the kernel leaves of a volatile mount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,15 @@ class LayeredView:
     def root(
         self, layer: Path, frozen: Sequence[Path] = (), *, volatile: bool = False
     ) -> RootMount:
-        """An overlay; a frozen layer is a lower above those of the image."""
+        """An overlay; a frozen layer is a lower above those of the image.
+
+        Nothing is synced in a `volatile` one, which can be mounted only once (overlayfs.rst).
+        """
+        if (layer / _VOLATILE).exists():
+            raise StoreError(
+                f"cannot mount what {layer.name[:12]} wrote: it was to be removed in the end (--rm), "
+                "and somebody was killed before that; it may not be whole"
+            )
         above = tuple(each / UPPER for each in reversed(frozen))
         return OverlayMount(
             (*above, *self.lowers),
