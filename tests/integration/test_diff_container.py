@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from support import homes, tars
 from support.processes import child
-from support.tars import archive, directory, file, gnu_sparse, hardlink, opaque, symlink, whiteout
+from support.tars import archive, file, gnu_sparse, opaque, whiteout
 
 from layerkit.errors import NotFoundError
 from layerkit.ops import containers
@@ -26,14 +26,7 @@ TIME = tars.MTIME
 NANOS = {"mtime": f"{TIME}.000000005"}
 LAYERS = (
     archive(
-        directory("./", 0o711, uid=7),
-        directory("d/"),
-        file("d/a", "old"),
-        file("d/b", "B"),
-        directory("d/gone/"),
-        file("d/gone/f"),
-        directory("etc/"),
-        file("etc/hosts", "from the image"),
+        *homes.BOTTOM,
         file("nanos", "N", pax=NANOS),
         gnu_sparse("holes", [(1 << 20, 3)], 2 << 20, b"end"),
         gnu_sparse("hole", [(2 << 20, 0)], 2 << 20, b""),
@@ -41,12 +34,7 @@ LAYERS = (
     ),
     archive(
         whiteout("d/gone"),
-        file("d/a", "A"),
-        directory("d/e/"),
-        file("d/e/f"),
-        file("top", "T"),
-        symlink("sl", "top"),
-        hardlink("twin", "top"),
+        *homes.TOP,
         opaque("d/e"),
     ),
 )
