@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,6 +140,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments name; raises `UsageError` for one that is not there."""
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            from difflib import get_close_matches  # noqa: PLC0415  only here
+
             similar = get_close_matches(args[0], COMMANDS, n=1)
             hint = f"did you mean: {NAME} {similar[0]}" if similar else f"see: {NAME} --help"
             raise UsageError(f"no such command: {args[0]}", hint=hint)

@@ -1,11 +1,9 @@
-"""Changes between two trees as people and programs read them."""
+"""Changes between two trees as people read them."""
 
 from __future__ import annotations
 
-import base64
 import os
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from layerkit.cli import output, units
 from layerkit.tree import Kind
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 
     from layerkit.tree import Change, Entry, Node
 
-_TYPES = {
+TYPES = {
     Kind.FILE: "file",
     Kind.DIRECTORY: "directory",
     Kind.SYMLINK: "symlink",
@@ -24,6 +22,7 @@ _TYPES = {
     Kind.FIFO: "fifo",
     Kind.SOCKET: "socket",
 }
+"""What kinds are called."""
 
 
 def reasons(change: Change) -> str:
@@ -31,13 +30,13 @@ def reasons(change: Change) -> str:
     before, after = change.before, change.after
     if before is None or after is None:
         node = before or after
-        return "" if node is None else _TYPES[node.kind]
+        return "" if node is None else TYPES[node.kind]
     return ", ".join(_reason(why, before.entry, after.entry) for why in change.why)
 
 
 def _reason(why: str, old: Entry, new: Entry) -> str:
     values = {
-        "type": (_TYPES[old.kind], _TYPES[new.kind]),
+        "type": (TYPES[old.kind], TYPES[new.kind]),
         "mode": (f"{old.mode:04o}", f"{new.mode:04o}"),
         "owner": (f"{old.uid}:{old.gid}", f"{new.uid}:{new.gid}"),
         "device": ("{}:{}".format(*old.device), "{}:{}".format(*new.device)),
@@ -81,44 +80,3 @@ def digests(before: str | None, after: str | None) -> str:
     if before is None or after is None or before == after:
         return after or before or ""
     return f"{before} -> {after}"
-
-
-def record(change: Change, digests: tuple[str | None, str | None] | None) -> dict[str, Any]:
-    """The change as one JSON object; content is only hashed where `digests` has it."""
-    before, after = digests or (None, None)
-    return {
-        "kind": change.letter,
-        "path": "/" + os.fsdecode(change.path),
-        "why": list(change.why),
-        "before": _state(change.before, before),
-        "after": _state(change.after, after),
-    }
-
-
-def _state(node: Node | None, digest: str | None) -> dict[str, Any] | None:
-    if node is None:
-        return None
-    entry = node.entry
-    return {
-        "type": _TYPES[entry.kind],
-        "size": entry.size if entry.kind is Kind.FILE else None,
-        "mode": f"{entry.mode:04o}",
-        "uid": entry.uid,
-        "gid": entry.gid,
-        "mtime": _time(entry),
-        "target": os.fsdecode(entry.link) if entry.kind is Kind.SYMLINK else None,
-        "digest": digest,
-        "xattrs": {
-            name: base64.b64encode(value).decode() for name, value in sorted(entry.xattrs.items())
-        },
-    }
-
-
-def _time(entry: Entry) -> str | float:
-    """RFC 3339 with nanoseconds; in seconds since 1970 where the calendar ends."""
-    try:
-        moment = datetime.fromtimestamp(entry.seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return entry.mtime / 10**9
-    fraction = f".{entry.nanos:09d}" if entry.nanos else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import click
-from click import shell_completion
 
 from layerkit.cli import environment, output
 
@@ -19,43 +18,6 @@ if TYPE_CHECKING:
 
 _SHELLS = ("bash", "zsh", "fish")
 
-# click's own script loses names with a colon: bash takes it for the end of a word. So this one
-# hands over the line instead of words, and takes off what bash would not replace.
-_BASH_SCRIPT = """\
-%(complete_func)s() {
-    local line="${COMP_LINE:0:COMP_POINT}" word kept="" reply kind value
-    word="${line##*[[:space:]]}"
-    if [[ $word == *:* && $COMP_WORDBREAKS == *:* ]]; then
-        kept="${word%%"${word##*:}"}"
-    fi
-    COMPREPLY=()
-    while IFS= read -r reply; do
-        IFS=',' read -r kind value <<< "$reply"
-        case $kind in
-            dir) compopt -o dirnames ;;
-            file) compopt -o default ;;
-            plain) COMPREPLY+=("${value#"$kept"}") ;;
-        esac
-    done < <(COMP_LINE="$line" %(complete_var)s=bash_complete "$1")
-}
-complete -o nosort -F %(complete_func)s %(prog_name)s
-"""
-
-
-class _Bash(shell_completion.BashComplete):
-    source_template = _BASH_SCRIPT
-
-    def source(self) -> str:
-        """The script, without starting a bash to see how old it is."""
-        return self.source_template % self.source_vars()
-
-    def get_completion_args(self) -> tuple[list[str], str]:
-        """The finished words after the program's name, and the one at the cursor."""
-        line = environment.completion_line()
-        words = shell_completion.split_arg_string(line)
-        incomplete = words.pop() if words and not line[-1:].isspace() else ""
-        return words[1:], incomplete
-
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(_SHELLS))
@@ -65,7 +27,9 @@ def command(ctx: click.Context, shell: str) -> None:
 
     For bash: source <(layerkit completion bash)
     """
-    output.line(_completer(ctx.find_root().command, shell).source())
+    from layerkit.cli.shells import completer  # noqa: PLC0415  commands only name what completes them
+
+    output.line(completer(ctx.find_root().command, shell).source())
 
 
 def answer(group: click.Command, instruction: str) -> int:
@@ -73,14 +37,10 @@ def answer(group: click.Command, instruction: str) -> int:
     shell, _, what = instruction.partition("_")
     if shell not in _SHELLS or what != "complete":
         return 1
-    output.line(_completer(group, shell).complete())
+    from layerkit.cli.shells import completer  # noqa: PLC0415  see above
+
+    output.line(completer(group, shell).complete())
     return 0
-
-
-def _completer(group: click.Command, shell: str) -> shell_completion.ShellComplete:
-    kind = _Bash if shell == "bash" else shell_completion.get_completion_class(shell)
-    assert kind is not None
-    return kind(group, {}, "layerkit", environment.COMPLETION_VARIABLE)
 
 
 def complete_images(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

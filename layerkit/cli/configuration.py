@@ -5,7 +5,6 @@ A key that does not exist is refused like a wrong value: a typo must not leave a
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,12 +37,18 @@ def parse(files: Iterable[tuple[str, str]]) -> Configuration:
     limits: dict[str, int] = {}
     for path, text in files:
         try:
-            found = _checked(tomllib.loads(text), "", {**_OPTIONS, "limits": _table})
+            found = _checked(_loaded(text), "", {**_OPTIONS, "limits": _table})
             limits.update(_checked(found.pop("limits", {}), "limits.", _LIMITS))
         except ValueError as error:  # TOMLDecodeError is one
             raise UsageError(f"invalid configuration {path}: {error}") from None
         options.update(found)
     return Configuration(**options, limits=Limits(**limits))
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415  where there is no file, nothing is to be read
+
+    return tomllib.loads(text)
 
 
 def _checked(

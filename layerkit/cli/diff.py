@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,9 +66,7 @@ def command(
         if report is not None:
             _write(report, found.page())
         elif form:
-            for each in found.changes:
-                record = changes.record(each, found.digests(each) if wanted["hashes"] else None)
-                output.line(json.dumps(record, ensure_ascii=True))
+            _print_records(found, hashes=wanted["hashes"])
         else:
             for line in _lines(found, **wanted):
                 output.line(line)
@@ -81,6 +78,16 @@ def _write(path: Path, page: str) -> None:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"cannot write {path}: {(error.strerror or '').lower()}") from error
+
+
+def _print_records(found: Comparison, *, hashes: bool) -> None:
+    import json  # noqa: PLC0415  only for programs
+
+    from layerkit.cli.records import record  # noqa: PLC0415  as above
+
+    for each in found.changes:
+        shown = record(each, found.digests(each) if hashes else None)
+        output.line(json.dumps(shown, ensure_ascii=True))
 
 
 def _lines(

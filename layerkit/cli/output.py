@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
@@ -87,6 +86,8 @@ def aside(text: str) -> None:
 def failure(error: Exception, *, debug: bool) -> None:
     """Tell what went wrong: what, and the next step where it is known; with `debug`, also where."""
     if debug:
+        import traceback  # noqa: PLC0415  only here
+
         with contextlib.suppress(OSError):
             traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, LayerkitError):

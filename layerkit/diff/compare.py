@@ -81,10 +81,11 @@ def _names(
     for name in old.keys() - new.keys():
         yield join(path, name), old[name], None
     for name, node in new.items():
-        here = join(path, name)
         below = old.get(name)
-        if below is not node:
-            yield here, below, node
+        if below is node:
+            continue
+        here = join(path, name)
+        yield here, below, node
         if below is None:
             yield from ((inner, None, child) for inner, child in walk(node, here))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from layerkit.errors import IntegrityError
 from layerkit.events import LayerProgress, Phase
-from layerkit.ops import layers
+from layerkit.ops import unpacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ class Arrival:
         with blobs.ingest(blob, size, self._show_other) as transaction:
             if transaction is None:
                 with contextlib.closing(
-                    layers.read_blob(self._store, blob, self._observe)
+                    unpacking.read_blob(self._store, blob, self._observe)
                 ) as chunks:
                     self._unpack(chunks)
             elif not self._receive(transaction, whole=False):
@@ -96,7 +96,7 @@ class Arrival:
 
     def _unpack(self, chunks: Iterator[bytes]) -> None:
         checked = self._checked(chunks)
-        layers.unpack(self._store, checked, self._layer, self._diff_id, self._check)
+        unpacking.unpack(self._store, checked, self._layer, self._diff_id, self._check)
 
     def _checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:

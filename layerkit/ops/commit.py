@@ -18,6 +18,7 @@ from layerkit.ops import containers, making, snapshots, sources
 from layerkit.ops.changes import changed
 from layerkit.ops.history import read_config
 from layerkit.ops.images import image_of
+from layerkit.ops.install import Base, NewImage
 from layerkit.ops.local import bring
 from layerkit.ops.tarring import Tarring
 from layerkit.tree import Change
@@ -89,7 +90,9 @@ def commit(home: Home, text: str, options: CommitOptions, observe: Observer = ig
         target = manifest.descriptor.digest
         observe(Resolved(name or target.short, target, _sizes(manifest)))
         names = [(name, target)] if name else []
-        image = bring(home.store, manifest, config, names, lambda _: making.chunks(file), observe)
+        below = Base(base, inside.base(), inside.first_upper)
+        new = NewImage(manifest, config, names, base=below)
+        image = bring(home.store, new, lambda _: making.chunks(file), observe)
     return image.config
 
 

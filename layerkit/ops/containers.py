@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import posixpath
 import re
 import secrets
 import time
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, NotFoundError, StoreError, UsageError
 from layerkit.events import ignore
-from layerkit.mount import BindMount
 from layerkit.ops import container_config, mountpoints, states, uppers, views
 from layerkit.store import files
 from layerkit.store.records import ContainerRecord
@@ -150,19 +148,6 @@ def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
         return container_config.decode(text)
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"cannot read container {container.name}: {path}: {error}") from None
-
-
-def binds(home: Home, container: ContainerRecord, mode: str = "") -> tuple[BindMount, ...]:
-    """The container's own hosts, hostname and resolv.conf over the ones in its root.
-
-    With the network `mode` of another container they are that one's.
-    """
-    other = mode.partition(":")[2]
-    folder = home.containers / (other or container.id)
-    return tuple(
-        BindMount(folder / posixpath.basename(target), target, is_file=True)
-        for target in views.BIND_FILES
-    )
 
 
 def remove_container(home: Home, container: ContainerRecord) -> None:

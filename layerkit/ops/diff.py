@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-from layerkit.diff import text
 from layerkit.diff.compare import compare
 from layerkit.errors import NotFoundError
 from layerkit.ops import sides
@@ -46,6 +45,8 @@ class Comparison:
 
     def text(self, change: Change) -> list[str] | None:
         """The unified diff of a text file's content, in lines; None where there is nothing to show."""
+        from layerkit.diff import text  # noqa: PLC0415  only here
+
         if "content" not in change.why and change.before is not None and change.after is not None:
             return None
         if all(
@@ -54,8 +55,8 @@ class Comparison:
             return None
         return text.unified(
             change.path,
-            _start(self._old, change.path, change.before),
-            _start(self._new, change.path, change.after),
+            _start(self._old, change.path, change.before, text.LIMIT),
+            _start(self._new, change.path, change.after, text.LIMIT),
         )
 
     def page(self) -> str:
@@ -187,14 +188,14 @@ def _digest(side: Comparable, path: bytes, node: Node | None) -> str | None:
     return f"sha256:{found.hexdigest()}"
 
 
-def _start(side: Comparable, path: bytes, node: Node | None) -> bytes | None:
-    """The content of a file as far as it can be shown, None where there is no file."""
+def _start(side: Comparable, path: bytes, node: Node | None, limit: int) -> bytes | None:
+    """The content of a file, of a long one a little more than `limit`; None where there is no file."""
     if node is None or node.kind is not Kind.FILE:
         return None
     found = bytearray()
     with contextlib.suppress(NotFoundError):
         for chunk in side.content(Finding(path, node)) if node.entry.size else ():
             found += chunk
-            if len(found) > text.LIMIT:
+            if len(found) > limit:
                 break
     return bytes(found)

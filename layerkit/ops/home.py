@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from layerkit.errors import UsageError
 from layerkit.limits import DEFAULT
-from layerkit.ops.drivers import AUTO, drivers_of
+from layerkit.ops.drivers import AUTO, Drivers
 from layerkit.store.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Home:
         self.containers = root / "containers"
         self.snapshots = root / "snapshots"
         self.volumes = root / "volumes"
-        self.drivers = drivers_of(root)
+        self.drivers = Drivers(root)
         self._choice = driver
 
     def driver(self, name: str = "") -> Driver:

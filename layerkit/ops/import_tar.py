@@ -14,6 +14,7 @@ from layerkit.events import Resolved, ignore
 from layerkit.layer import compression, wrapping
 from layerkit.ops import making, sources
 from layerkit.ops.changes import changed
+from layerkit.ops.install import NewImage
 from layerkit.ops.local import bring
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def import_tar(
         target = manifest.descriptor.digest
         observe(Resolved(name or target.short, target, ((descriptor.digest, descriptor.size),)))
         names = [(name, target)] if name else []
-        image = bring(home.store, manifest, config, names, lambda _: making.chunks(layer), observe)
+        new = NewImage(manifest, config, names)
+        image = bring(home.store, new, lambda _: making.chunks(layer), observe)
     return image.config
 
 

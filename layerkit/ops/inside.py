@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from layerkit import oci
 from layerkit.layer import merge
 from layerkit.ops import content, layers, uppers, views
 from layerkit.ops.images import image_of
@@ -131,6 +130,8 @@ class LocalImage:
 
     def layers(self) -> list[LayerInfo]:
         """What there is to say about each layer, lowest first."""
+        from layerkit import oci  # noqa: PLC0415  only here
+
         raw = self._store.blobs.read(self._image.manifest, oci.DOCUMENT_LIMIT)
         manifest = oci.parse_document(raw, self._image.media_type)
         assert isinstance(manifest, oci.Manifest)
@@ -230,7 +231,8 @@ class LocalContainer:
         folders = uppers.above(home, container) if frozen is None else frozen
         self._uppers = uppers.seen(home, container.driver, folders)
         self._driver = home.drivers[container.driver]
-        self._first_upper = len(self._record.layers) + 1
+        self.first_upper = len(self._record.layers) + 1
+        """The number of the lowest layer that is not in `base`: one there is layerkit's own."""
 
     def close(self) -> None:
         """Close the layers."""
@@ -251,7 +253,7 @@ class LocalContainer:
     @functools.cached_property
     def _tree(self) -> Tree:
         tree = self._base if self._driver.is_layered else empty()
-        for number, folder in enumerate(self._uppers, self._first_upper):
+        for number, folder in enumerate(self._uppers, self.first_upper):
             entries = upper.read(folder, user_xattrs=self._driver.user_xattrs)
             tree = merge.apply(tree, entries, number)
         return tree
@@ -266,7 +268,7 @@ class LocalContainer:
 
     def content(self, finding: Finding) -> Iterator[bytes]:
         """The bytes of a file."""
-        number = finding.node.layer - self._first_upper
+        number = finding.node.layer - self.first_upper
         if number >= 0:
             return content.of_file(self._uppers[number], finding.path, self.name)
         if not finding.node.entry.size:  # so are all files of layerkit's own layer
@@ -275,7 +277,7 @@ class LocalContainer:
 
     def same_content(self, path: bytes, old: Node, new: Node) -> bool:
         """Whether the file at `path` still holds what it did in `base`; one that vanished does not."""
-        number = new.layer - self._first_upper
+        number = new.layer - self.first_upper
         if number < 0:
             return (new.layer, new.entry.data) == (old.layer, old.entry.data)
         if not old.entry.size:

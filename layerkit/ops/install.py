@@ -1,7 +1,8 @@
-"""The common end of `pull` and `load`: layers side by side, then the name, last of all."""
+"""The common end of `pull`, `load` and `commit`: layers side by side, then the name, last of all."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,28 +24,53 @@ if TYPE_CHECKING:
     from layerkit.ops.arrival import Source
     from layerkit.ops.crew import Check
     from layerkit.store.store import Store
+    from layerkit.tree import Tree
 
 _AT_ONCE = 3
 """Layers that are fetched and unpacked side by side, as docker does."""
 
 
-def install(
-    store: Store,
-    manifest: Manifest,
-    config: ImageConfig,
-    names: Sequence[tuple[str, BlobDigest]],
-    source: Source,
-    observe: Observer,
-    way: Mapping[BlobDigest, bytes],
-) -> ImageRecord:
-    """Bring an image in: every layer fetched, verified and indexed, then named.
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What an image adds layers to: an image that is here, and a tree that shows it.
+
+    `count` is above the numbers of all layers in that tree.
+    """
+
+    image: ImageRecord
+    tree: Tree
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """What is to be brought in.
 
     `names` are (name, target digest), `way` the indexes from there to the manifest, which names
-    alone need. Raises what a layer raised; what was finished until then stays for the next try.
+    alone need. With a `base`, only the layers above it are applied to see whether they can be.
     """
+
+    manifest: Manifest
+    config: ImageConfig
+    names: Sequence[tuple[str, BlobDigest]] = ()
+    way: Mapping[BlobDigest, bytes] = field(default_factory=dict)
+    base: Base | None = None
+
+    @property
+    def layers(self) -> list[tuple[Descriptor, DiffID]]:
+        """The layers with their diffIDs, lowest first."""
+        return list(zip(self.manifest.layers, self.config.diff_ids, strict=True))
+
+
+def install(store: Store, new: NewImage, source: Source, observe: Observer) -> ImageRecord:
+    """Bring an image in: every layer fetched, verified and indexed, then named.
+
+    Raises what a layer raised; what was finished until then stays for the next try.
+    """
+    manifest, config = new.manifest, new.config
     oci.check_image(manifest, config)
-    _bring_layers(store, manifest, config, source, observe)
-    size = _verify_merge(store, manifest, config, observe)
+    _bring_layers(store, new, source, observe)
+    size = _verify_merge(store, new, observe)
     store.blobs.put(config.raw, manifest.config.digest)
     image = ImageRecord(
         manifest=store.blobs.put(manifest.raw),
@@ -54,20 +80,15 @@ def install(
         platform=str(config.platform),
         created=config.created,
         size=size,
-        layers=tuple(
-            LayerRecord(layer.digest, diff_id)
-            for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
-        ),
+        layers=tuple(LayerRecord(layer.digest, diff_id) for layer, diff_id in new.layers),
     )
-    kept = [store.blobs.put(raw, digest) for digest, raw in way.items() if names]
-    records = [NameRecord(name, image.manifest, target) for name, target in names]
+    kept = [store.blobs.put(raw, digest) for digest, raw in new.way.items() if new.names]
+    records = [NameRecord(name, image.manifest, target) for name, target in new.names]
     store.name_image(image, records, kept)
     return image
 
 
-def _bring_layers(
-    store: Store, manifest: Manifest, config: ImageConfig, source: Source, observe: Observer
-) -> None:
+def _bring_layers(store: Store, new: NewImage, source: Source, observe: Observer) -> None:
     # That both are here does not mean that one comes from the other.
     verified = {
         (layer.blob, layer.diff_id) for image in store.database.images() for layer in image.layers
@@ -80,7 +101,7 @@ def _bring_layers(
             Arrival(store, layer, diff_id, source, observe, check).bring()
         observe(LayerDone(layer.digest, reused))
 
-    wanted = dict.fromkeys(zip(manifest.layers, config.diff_ids, strict=True))
+    wanted = dict.fromkeys(new.layers)
     crew.do_all(
         [partial(bring, *layer) for layer in wanted],
         _AT_ONCE,
@@ -90,18 +111,19 @@ def _bring_layers(
     )
 
 
-def _verify_merge(store: Store, manifest: Manifest, config: ImageConfig, observe: Observer) -> int:
-    """Apply all layers once: a hard link to nowhere is refused here, not when somebody runs it.
+def _verify_merge(store: Store, new: NewImage, observe: Observer) -> int:
+    """Apply the layers once: a hard link to nowhere is refused here, not when somebody runs it.
 
     Returns the bytes of all files of all layers.
     """
     for known in store.database.images():
-        if tuple(layer.diff_id for layer in known.layers) == tuple(config.diff_ids):
+        if tuple(layer.diff_id for layer in known.layers) == new.config.diff_ids:
             return known.size  # they were applied before
-    tree = empty()
-    size = 0
-    pairs = zip(manifest.layers, config.diff_ids, strict=True)
-    for number, (layer, diff_id) in enumerate(pairs):
+    tree, size, count, below = empty(), 0, 0, 0
+    if new.base is not None:  # which was applied when it came
+        tree, size, count = new.base.tree, new.base.image.size, new.base.count
+        below = len(new.base.image.layers)
+    for number, (layer, diff_id) in enumerate(new.layers[below:], count):
         index = layers.load_toc(store, diff_id)
         size += layers.content_size(index)
         for warning in index.warnings:

@@ -15,6 +15,7 @@ from layerkit import reference as references
 from layerkit.errors import DocumentError, IntegrityError, NotFoundError, UsageError
 from layerkit.events import Notice, Resolved, ignore
 from layerkit.ops import docker_archive, documents, sources
+from layerkit.ops.install import NewImage
 from layerkit.ops.local import bring
 from layerkit.snapshot.folders import open_all
 
@@ -272,7 +273,8 @@ class _Loader:
         layers = tuple({layer.digest: layer.size for layer in manifest.layers}.items())
         self._observe(Resolved(names[0] if names else str(target), target, layers))
         pairs = [(name, target) for name in names]
-        return bring(self._store, manifest, config, pairs, open_layer, self._observe, way)
+        new = NewImage(manifest, config, pairs, way or {})
+        return bring(self._store, new, open_layer, self._observe)
 
     def _reference(self, text: str, stem: str, digest: BlobDigest | None) -> Reference | None:
         """The name `text`, where a tag alone belongs to the repository `stem`; None if it is none.

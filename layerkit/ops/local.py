@@ -1,4 +1,4 @@
-"""The common end of `load` and `import`: blobs from files of this machine become an image."""
+"""The common end of `load`, `import` and `commit`: blobs from files of this machine become an image."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from layerkit.ops.install import install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from typing import TypeAlias
 
-    from layerkit.digest import BlobDigest
     from layerkit.events import Observer
-    from layerkit.oci import Descriptor, ImageConfig, Manifest
+    from layerkit.oci import Descriptor
+    from layerkit.ops.install import NewImage
     from layerkit.store.ingest import Ingest
     from layerkit.store.records import ImageRecord
     from layerkit.store.store import Store
@@ -22,28 +22,19 @@ Open: TypeAlias = "Callable[[Descriptor], Iterable[bytes]]"
 """Gives the bytes of a layer's blob."""
 
 
-def bring(
-    store: Store,
-    manifest: Manifest,
-    config: ImageConfig,
-    names: Sequence[tuple[str, BlobDigest]],
-    open_layer: Open,
-    observe: Observer,
-    way: Mapping[BlobDigest, bytes] | None = None,
-) -> ImageRecord:
+def bring(store: Store, new: NewImage, open_layer: Open, observe: Observer) -> ImageRecord:
     """As `install`, but of an image that is broken nothing stays.
 
     Unlike with a pull there is nothing to go on with: its file is still where it was. Raises what
     `install` raises.
     """
-    way = way or {}
-    blobs = {manifest.descriptor.digest, manifest.config.digest, *way}
-    blobs.update(layer.digest for layer in manifest.layers)
+    blobs = {new.manifest.descriptor.digest, new.manifest.config.digest, *new.way}
+    blobs.update(layer.digest for layer in new.manifest.layers)
     with store.arrival():
         new_blobs = [digest for digest in blobs if not store.blobs.has(digest)]
-        new_layers = [diff_id for diff_id in config.diff_ids if not store.layers.has(diff_id)]
+        new_layers = [diff_id for diff_id in new.config.diff_ids if not store.layers.has(diff_id)]
         try:
-            return install(store, manifest, config, names, _Files(open_layer), observe, way)
+            return install(store, new, _Files(open_layer), observe)
         except BaseException:
             store.discard(new_blobs, new_layers)
             raise

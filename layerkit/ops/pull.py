@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.events import LayerProgress, Phase, Resolved, ignore
 from layerkit.ops.images import name_of
-from layerkit.ops.install import install
+from layerkit.ops.install import NewImage, install
 from layerkit.ops.notices import tell_warnings
 from layerkit.ops.prune import prune_downloads
 from layerkit.ops.resolve import resolve
@@ -76,8 +76,8 @@ def pull(
 
     with store.arrival(), Downloader(client, rate=rate) as downloader:
         source = _Registry(downloader, reference, observe)
-        names = [(name, found.target)]
-        image = install(store, found.manifest, found.config, names, source, observe, found.way)
+        new = NewImage(found.manifest, found.config, [(name, found.target)], found.way)
+        image = install(store, new, source, observe)
     tell_warnings(client, observe)
     prune_downloads(store, time.time())
     updated = before is None or before.manifest != image.manifest

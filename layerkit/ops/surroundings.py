@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ class Surroundings:
         )
         assert self._rights is not None, "made first"
         assert self._network is not None, "made first"
-        binds = (each for each in wishes.mounts if isinstance(each, BindMount))
+        wished = (each for each in wishes.mounts if isinstance(each, BindMount))
         return SandboxSpec(
             root=root,
             process=self._config.process,
@@ -106,7 +107,7 @@ class Surroundings:
             terminal=wishes.tty,
             network=self._network.kind,
             network_namespace=self._network.namespace,
-            binds=(*containers.binds(home, container, wishes.networking.mode), *binds),
+            binds=(*binds(home, container, wishes.networking.mode), *wished),
             tmpfs=tuple(each for each in wishes.mounts if isinstance(each, TmpfsMount)),
             readonly_root=wishes.isolation.readonly,
             cgroup=None if self._cgroup is None else self._cgroup.plan(),
@@ -151,6 +152,19 @@ class Surroundings:
     def _remove(self) -> None:
         with contextlib.suppress(LayerkitError), self._home:
             containers.discard(self._home, self._container)
+
+
+def binds(home: Home, container: ContainerRecord, mode: str = "") -> tuple[BindMount, ...]:
+    """The container's own hosts, hostname and resolv.conf over the ones in its root.
+
+    With the network `mode` of another container they are that one's.
+    """
+    other = mode.partition(":")[2]
+    folder = home.containers / (other or container.id)
+    return tuple(
+        BindMount(folder / posixpath.basename(target), target, is_file=True)
+        for target in views.BIND_FILES
+    )
 
 
 def sweep(container_id: str) -> None:

@@ -17,9 +17,6 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, NotFoundError
 from layerkit.ops import mountpoints
-from layerkit.snapshot.copied import clone
-from layerkit.snapshot.layered import make_upper
-from layerkit.snapshot.upper import read_root
 from layerkit.store import files
 
 if TYPE_CHECKING:
@@ -110,7 +107,7 @@ def settle(home: Home, container: ContainerRecord) -> None:
             if driver.is_layered:
                 os.rename(mine, last)
             else:
-                _build(home, last, lambda beside: clone(mine, beside))
+                _build(home, last, lambda beside: _renew(driver, mine, beside))
             files.sync_directory(last.parent)
             files.sync_directory(home.snapshots)
         if not mine.exists():
@@ -135,6 +132,10 @@ def aside(home: Home, container: ContainerRecord) -> Iterator[None]:
 
 def _renew(driver: Driver, last: Path, directory: Path) -> None:
     """Make the directory of a container that goes on from the frozen one `last`."""
+    from layerkit.snapshot.copied import clone  # noqa: PLC0415  most commands write no tree
+    from layerkit.snapshot.layered import make_upper  # noqa: PLC0415
+    from layerkit.snapshot.upper import read_root  # noqa: PLC0415
+
     if driver.is_layered:
         make_upper(directory, read_root(last))
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit import __version__
 from layerkit.ops.build import commit
-from layerkit.ops.drivers import DRIVERS
+from layerkit.ops.drivers import KINDS
 from layerkit.ops.host import host_platform
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def version() -> dict[str, Any]:
         "Os": machine.os,
         "Arch": machine.architecture,
         "KernelVersion": os.uname().release,
-        "SnapshotDrivers": [_driver(each) for each in DRIVERS],
+        "SnapshotDrivers": [_driver(load()) for load in KINDS.values()],
     }
 
 

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
 from layerkit.digest import ChainID
-from layerkit.events import ignore
 from layerkit.layer import merge
 from layerkit.ops import layers
 from layerkit.snapshot.driver import Stack
-from layerkit.snapshot.erofs.driver import ErofsDriver
 from layerkit.store.files import guarded
 from layerkit.tree import Entry, Kind, Node, empty, find, graft, inside
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from layerkit.events import Observer
+    from layerkit.events import Event, Observer
     from layerkit.ops.home import Home
     from layerkit.snapshot.driver import Driver, View
     from layerkit.store.records import ImageRecord
@@ -39,7 +37,11 @@ _INIT = (
 )
 
 
-def of_image(home: Home, image: ImageRecord, driver: Driver, observe: Observer = ignore) -> View:
+def _ignore(_event: Event) -> None:
+    """As `events.ignore`, which comes with all events: nobody who only looks makes any."""
+
+
+def of_image(home: Home, image: ImageRecord, driver: Driver, observe: Observer = _ignore) -> View:
     """The view below a container of the image; made when missing.
 
     `observe` is told what of it the file system does not keep, when it is made.
@@ -58,7 +60,7 @@ def _stack(home: Home, image: ImageRecord) -> Stack:
     return Stack(tuple(chains(image)), tars, trees)
 
 
-def of_layers(home: Home, image: ImageRecord, driver: Driver, observe: Observer = ignore) -> View:
+def of_layers(home: Home, image: ImageRecord, driver: Driver, observe: Observer = _ignore) -> View:
     """As `of_image`, without layerkit's own layer: the image as it is."""
     diff_ids = [layer.diff_id for layer in image.layers]
     tars = tuple(home.store.layers.tar(diff_id) for diff_id in diff_ids)
@@ -94,9 +96,11 @@ def chains(image: ImageRecord) -> list[ChainID]:
 
 def shown_tree(home: Home, image: ImageRecord) -> Tree:
     """As `base_tree`; read from a view where it can be, and then only as far as it is looked at."""
+    from layerkit.snapshot.erofs.driver import ErofsDriver  # noqa: PLC0415  see ops.drivers
+
     index = home.drivers[ErofsDriver.name]
     assert isinstance(index, ErofsDriver)
-    return index.tree(_stack(home, image), ignore) or base_tree(home.store, image)
+    return index.tree(_stack(home, image), _ignore) or base_tree(home.store, image)
 
 
 def base_tree(store: Store, image: ImageRecord, stack: list[Tree] | None = None) -> Tree:

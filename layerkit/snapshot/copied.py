@@ -54,7 +54,9 @@ class CopyDriver:
         if not folder.is_dir():
             with open_all(stack.tars) as tars:
                 content = fill.from_tars(tars.__getitem__)
-                skipped = self._folders.write(name, delta.flat(stack.trees()[-1]), content)
+                skipped = disk.write_named(
+                    self._folders, name, delta.flat(stack.trees()[-1]), content
+                )
             if skipped:
                 observe(skipped.notice("warning", " in the image's view"))
         return CopiedView(folder)

@@ -18,8 +18,10 @@ import stat
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from layerkit import linux
 from layerkit.errors import StoreError, StoreFullError
 from layerkit.snapshot import beneath, rootless
+from layerkit.snapshot.folders import opened
 from layerkit.snapshot.skipped import Skipped
 from layerkit.tree import Entry, Kind, Node
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from layerkit.snapshot.beneath import Opener
     from layerkit.snapshot.delta import Delta
     from layerkit.snapshot.fill import Fill
+    from layerkit.snapshot.folders import Folders
 
 _Target: TypeAlias = int | str | bytes
 _DEVICES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
@@ -42,6 +45,16 @@ _OF_THE_HOST = frozenset(("security.selinux", "security.ima", "security.evm"))
 _SHOWN = 100  # characters of a name
 _ROOM = 1 << 20
 """So many free bytes are enough for any xattr: ENOSPC is then the file system's own limit."""
+
+
+def write_named(folders: Folders, name: str, delta: Delta, fill: Fill) -> Skipped:
+    """Write what a delta says to `<name>/fs`, whose parent is nobody else's; as `write`."""
+    with folders.making(name) as beside:
+        (beside / "fs").mkdir()
+        with opened(beside / "fs", os.O_DIRECTORY) as root:
+            skipped = write(root, delta, fill)
+            linux.syncfs(root)  # the name must not outlive the content
+    return skipped
 
 
 def write(root: int, delta: Delta, fill: Fill, *, opener: Opener | None = None) -> Skipped:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from layerkit.mount import RootMount
     from layerkit.tree import Tree
 
+UPPER = "upper"
+"""Where a driver `is_layered`: the `directory` with what a container changed, in its folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:

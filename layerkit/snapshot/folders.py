@@ -5,22 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
-from layerkit import linux
 from layerkit.digest import ChainID
 from layerkit.errors import StoreError, StoreFullError
-from layerkit.snapshot import disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    from layerkit.snapshot.delta import Delta
-    from layerkit.snapshot.fill import Fill
-    from layerkit.snapshot.skipped import Skipped
 
 
 class Folders:
@@ -48,7 +41,7 @@ class Folders:
     @contextlib.contextmanager
     def making(self, name: str) -> Iterator[Path]:
         """A new directory, which gets the name in the end; whoever is second drops its own."""
-        beside = self._scratch / f"tree-{secrets.token_hex(8)}"
+        beside = self._scratch / f"tree-{os.urandom(8).hex()}"
         try:
             with guarded("write"):
                 beside.mkdir()
@@ -58,15 +51,6 @@ class Folders:
         finally:
             with contextlib.suppress(OSError):
                 self._remove(beside)
-
-    def write(self, name: str, delta: Delta, fill: Fill) -> Skipped:
-        """Write what a delta says to `<name>/fs`, whose parent is nobody else's; as `disk.write`."""
-        with self.making(name) as beside:
-            (beside / "fs").mkdir()
-            with opened(beside / "fs", os.O_DIRECTORY) as root:
-                skipped = disk.write(root, delta, fill)
-                linux.syncfs(root)  # the name must not outlive the content
-        return skipped
 
     def remove(self, name: str) -> None:
         """Remove the directory of this name if it is here."""

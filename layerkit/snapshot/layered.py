@@ -6,9 +6,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from layerkit.errors import StoreError
 from layerkit.mount import ErofsMount, FolderMount, OverlayMount
 from layerkit.snapshot import disk
 from layerkit.snapshot.delta import Delta
+from layerkit.snapshot.driver import UPPER
 from layerkit.snapshot.folders import guarded, opened
 from layerkit.snapshot.upper import read_root
 from layerkit.tree import Node
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
     from layerkit.mount import RootMount
     from layerkit.tree import Entry
 
-UPPER = "upper"
-"""The name of the directory with what a container changed, in its folder."""
 WORK = "work"
+_VOLATILE = f"{WORK}/work/incompat/volatile"
+"""What the kernel leaves of a volatile mount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,15 @@ class LayeredView:
     def root(
         self, layer: Path, frozen: Sequence[Path] = (), *, volatile: bool = False
     ) -> RootMount:
-        """An overlay; a frozen layer is a lower above those of the image."""
+        """An overlay; a frozen layer is a lower above those of the image.
+
+        Nothing is synced in a `volatile` one, which can be mounted only once (overlayfs.rst).
+        """
+        if (layer / _VOLATILE).exists():
+            raise StoreError(
+                f"cannot mount what {layer.name[:12]} wrote: it was to be removed in the end (--rm), "
+                "and somebody was killed before that; it may not be whole"
+            )
         above = tuple(each / UPPER for each in reversed(frozen))
         return OverlayMount(
             (*above, *self.lowers),

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layerkit.snapshot import delta, fill, kernel, upper
+from layerkit.snapshot import kernel, upper
+from layerkit.snapshot.driver import UPPER
 from layerkit.snapshot.folders import Folders, open_all
-from layerkit.snapshot.layered import UPPER, LayeredView
-from layerkit.snapshot.skipped import Skipped
 from layerkit.tree import empty
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from layerkit.digest import ChainID
     from layerkit.events import Observer
     from layerkit.snapshot.driver import Stack
+    from layerkit.snapshot.layered import LayeredView
+    from layerkit.snapshot.skipped import Skipped
 
 _MOST = 400
 """Directories of a view: the kernel stacks 500, of which some are left for snapshots."""
@@ -50,22 +51,30 @@ class OverlayDriver:
 
     def prepare(self, stack: Stack, observe: Observer) -> LayeredView:
         """A directory for each layer; what is too deep for the kernel lies in one for all of it."""
+        from layerkit.snapshot.layered import LayeredView  # noqa: PLC0415  see erofs.driver
+
         names = _names(stack)
-        first = len(stack.chains) - len(names)
         missing = [at for at, name in enumerate(names) if not self._folder(name).is_dir()]
-        if missing:
-            trees = stack.trees()
-            skipped = Skipped()
-            with open_all(stack.tars) as tars:
-                for at in missing:
-                    lower = trees[first + at - 1] if at else empty()
-                    change = delta.between(lower, trees[first + at])
-                    content = fill.from_tars(tars.__getitem__)
-                    skipped.add(self._folders.write(names[at], change, content))
-            if skipped:
-                observe(skipped.notice("warning", " in the image's view"))
+        if missing and (skipped := self._write(stack, names, missing)):
+            observe(skipped.notice("warning", " in the image's view"))
         lowers = tuple(self._folder(name) for name in reversed(names))
         return LayeredView(lowers, lambda: upper.read_root(lowers[0]), self.user_xattrs)
+
+    def _write(self, stack: Stack, names: list[str], missing: list[int]) -> Skipped:
+        """Write those of the directories `names` that are missing."""
+        from layerkit.snapshot import delta, disk, fill  # noqa: PLC0415  once for each image
+        from layerkit.snapshot.skipped import Skipped  # noqa: PLC0415
+
+        trees = stack.trees()
+        first = len(stack.chains) - len(names)
+        skipped = Skipped()
+        with open_all(stack.tars) as tars:
+            for at in missing:
+                lower = trees[first + at - 1] if at else empty()
+                change = delta.between(lower, trees[first + at])
+                content = fill.from_tars(tars.__getitem__)
+                skipped.add(disk.write_named(self._folders, names[at], change, content))
+        return skipped
 
     def _folder(self, name: str) -> Path:
         return self._folders.path(name) / "fs"

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
 from layerkit.errors import IntegrityError, NotFoundError
-from layerkit.store import files, journal
-from layerkit.store.ingest import Ingest
-from layerkit.store.spans import Spans
+from layerkit.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from layerkit.digest import BlobDigest
+    from layerkit.store.ingest import Ingest
 
 _JOURNAL_LIMIT = 64 << 20
 """Bytes; a journal has a line of at most 60 for each MiB, and one for each connection that ended."""
@@ -74,6 +73,9 @@ class BlobStore:
 
     def arrived(self, digest: BlobDigest, size: int) -> int:
         """How many bytes of an unfinished download are recorded; nobody else's are trusted."""
+        from layerkit.store import journal  # noqa: PLC0415  not to read, as all of a download
+        from layerkit.store.spans import Spans  # noqa: PLC0415
+
         here = Spans()
         for extent in journal.parse(self._read_journal(digest), digest, size):
             here.add(extent.offset, extent.offset + extent.size)
@@ -81,6 +83,8 @@ class BlobStore:
 
     def promised(self, digest: BlobDigest) -> int | None:
         """The size of the blob that an unfinished download is of, if its journal says it."""
+        from layerkit.store import journal  # noqa: PLC0415  as above
+
         return journal.promised(self._read_journal(digest), digest)
 
     def _read_journal(self, digest: BlobDigest) -> bytes:
@@ -102,6 +106,8 @@ class BlobStore:
         finds the blob, or goes on where the first one stopped. Leaving without `commit` keeps what
         came.
         """
+        from layerkit.store.ingest import Ingest  # noqa: PLC0415  as above
+
         folder = self._folder(digest)
         lock = files.Lock(folder / "lock")
         with files.guarded("write to"):

@@ -7,7 +7,6 @@ import errno
 import fcntl
 import itertools
 import os
-import secrets
 import stat
 import time
 from typing import TYPE_CHECKING, Self
@@ -115,7 +114,7 @@ def sync_directory(path: Path) -> None:
 
 def write_whole(path: Path, data: bytes, scratch: Path, mode: int = 0o644) -> None:
     """Put `data` at `path`, durably and at once; until then it lies in the `scratch` directory."""
-    beside = scratch / f"put-{secrets.token_hex(8)}"
+    beside = scratch / f"put-{os.urandom(8).hex()}"
     try:
         with open(beside, "xb") as file:
             file.write(data)
@@ -131,7 +130,7 @@ def write_whole(path: Path, data: bytes, scratch: Path, mode: int = 0o644) -> No
 
 def remove_tree(path: Path, scratch: Path) -> None:
     """Remove a file or a directory with all in it; its name goes at once, its content after."""
-    away = scratch / f"gone-{secrets.token_hex(8)}"
+    away = scratch / f"gone-{os.urandom(8).hex()}"
     try:
         os.rename(path, away)
     except FileNotFoundError:

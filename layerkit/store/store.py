@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from layerkit.errors import NotFoundError, StoreError
 from layerkit.limits import DEFAULT
-from layerkit.store import files, indexes
+from layerkit.store import files
 from layerkit.store.blobs import BlobStore
 from layerkit.store.database import Database
 from layerkit.store.layers import LayerStore
@@ -111,6 +111,8 @@ class Store:
 
     def indexes(self, targets: Iterable[BlobDigest]) -> dict[BlobDigest, Index]:
         """The indexes under these digests and those inside them that are here, inner ones first."""
+        from layerkit.store import indexes  # noqa: PLC0415  reads documents: not to look
+
         return indexes.find(self.blobs, targets)
 
     def needed_by(self, names: Iterable[NameRecord]) -> set[BlobDigest]:

@@ -20,7 +20,7 @@ from support.trees import differences, scan
 from layerkit import digest as digests
 from layerkit.errors import IntegrityError
 from layerkit.events import Notice
-from layerkit.ops.drivers import drivers_of
+from layerkit.ops.drivers import Drivers
 
 pytestmark = pytest.mark.root
 
@@ -207,7 +207,7 @@ def test_a_view_is_made_once(bench):
     """OV-01: nothing is read of the layers when it is here, also after the driver was made anew."""
     bench.view(BASE, ABOVE)
     asked = bench.asked
-    again = drivers_of(bench.root)[bench.driver.name]
+    again = Drivers(bench.root)[bench.driver.name]
 
     stack = bench.stack((BASE, ABOVE))
     again.prepare(stack, lambda _event: None)

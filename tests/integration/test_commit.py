@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support import boxes, homes, stores, tars
 from support.listing import entries_of
-from support.tars import archive, directory, file, hardlink, symlink, whiteout
+from support.tars import archive, directory, file, symlink, whiteout
 from support.trees import differences, scan
 
 from layerkit.diff.compare import compare
@@ -30,14 +30,7 @@ TIME = tars.MTIME
 CAPABILITY = b"\x01\x00\x00\x02\x00\x20" + bytes(14)
 LAYERS = (
     archive(
-        directory("./", 0o711, uid=7),
-        directory("d/"),
-        file("d/a", "old"),
-        file("d/b", "B"),
-        directory("d/gone/"),
-        file("d/gone/f"),
-        directory("etc/"),
-        file("etc/hosts", "from the image"),
+        *homes.BOTTOM,
         directory("replaced/"),
         file("replaced/x"),
         file("file"),
@@ -48,13 +41,8 @@ LAYERS = (
     ),
     archive(
         whiteout("d/b"),
-        file("d/a", "A"),
-        directory("d/e/"),
-        file("d/e/f"),
-        file("top", "T"),
-        symlink("sl", "top"),
+        *homes.TOP,
         symlink("way", "d"),
-        hardlink("twin", "top"),
         directory("links/"),
         file("links/one", "1"),
     ),

@@ -11,13 +11,14 @@ import subprocess
 import pytest
 from support import homes, tars
 from support.processes import child
-from support.tars import archive, directory, file, gnu_sparse, hardlink, opaque, symlink, whiteout
+from support.tars import archive, file, gnu_sparse, opaque, whiteout
 
 from layerkit.errors import NotFoundError
 from layerkit.ops import containers
 from layerkit.ops.diff import diff_container
 from layerkit.ops.home import Home
 from layerkit.snapshot import upper
+from layerkit.snapshot.erofs import reader
 
 pytestmark = pytest.mark.root
 
@@ -25,14 +26,7 @@ TIME = tars.MTIME
 NANOS = {"mtime": f"{TIME}.000000005"}
 LAYERS = (
     archive(
-        directory("./", 0o711, uid=7),
-        directory("d/"),
-        file("d/a", "old"),
-        file("d/b", "B"),
-        directory("d/gone/"),
-        file("d/gone/f"),
-        directory("etc/"),
-        file("etc/hosts", "from the image"),
+        *homes.BOTTOM,
         file("nanos", "N", pax=NANOS),
         gnu_sparse("holes", [(1 << 20, 3)], 2 << 20, b"end"),
         gnu_sparse("hole", [(2 << 20, 0)], 2 << 20, b""),
@@ -40,12 +34,7 @@ LAYERS = (
     ),
     archive(
         whiteout("d/gone"),
-        file("d/a", "A"),
-        directory("d/e/"),
-        file("d/e/f"),
-        file("top", "T"),
-        symlink("sl", "top"),
-        hardlink("twin", "top"),
+        *homes.TOP,
         opaque("d/e"),
     ),
 )
@@ -234,10 +223,10 @@ ROWS = {
     ),
     "DF-37-socket": (bind_socket, ["A /socket"]),
     "one-of-two-names-is-copied-up": (lambda root: (root / "top").chmod(0o644), []),
-    "one-of-two-names-changes": (write_to("top", "x"), ["C /top"]),
+    "OV-18-one-of-two-names-changes": (write_to("top", "x"), ["C /top"]),
     "a-second-name": (lambda root: os.link(root / "d/a", root / "h"), ["A /h"]),
     "a-name-goes": (remove("twin"), ["D /twin"]),
-    "holes-copied-up": (lambda root: (root / "holes").chmod(0o644), []),
+    "OV-37-holes-copied-up": (lambda root: (root / "holes").chmod(0o644), []),
     "only-a-hole-copied-up": (lambda root: (root / "hole").chmod(0o644), []),
     "a-hole-is-written-to": (
         rewrite("hole", bytes(1 << 20) + b"x" + bytes((1 << 20) - 1)),
@@ -366,6 +355,28 @@ def test_a_busy_container_is_compared(home, image, container, tmp_path):
         for _ in range(100):
             told = diff_container(home, "box")
             assert not [change for change in told if b"passwd" in change.path]
+
+
+def test_a_diff_looks_only_where_something_changed(home, tmp_path, monkeypatch):
+    """DF-41: what it reads of the image is what lies on the way to changes, however much there is."""
+    names = [f"{number}/{each}" for number in range(50) for each in range(20)]
+    layer = archive(*(file(f"all/{name}", name) for name in names))
+    image = homes.load_layers(home, tmp_path / "layout", [layer])
+    container = homes.create(home, image, name="box")
+    with homes.root_of(home, image, container, tmp_path / "root") as root:
+        (root / "all/7/7").write_text("new")
+    assert lines(home) == ["C /all", "C /all/7", "C /all/7/7"]  # which makes the view
+    read = []
+    parse = reader._Image.read
+
+    def counted(image, number, path):
+        read.append(path)
+        return parse(image, number, path)
+
+    monkeypatch.setattr(reader._Image, "read", counted)
+
+    assert lines(home) == ["C /all", "C /all/7", "C /all/7/7"]
+    assert {path for path in read if path.startswith(b"all")} == {b"all", b"all/7", b"all/7/7"}
 
 
 def test_a_thousand_changes_in_a_deep_tree(change):

@@ -6,14 +6,16 @@ import errno
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support import homes
+from support import homes, overlays
 from support.tars import archive, directory, file, oci_layout, symlink
 from support.users import layerkit as layerkit_as_user
 
 from layerkit import linux
+from layerkit.errors import StoreError
 from layerkit.ops import mountpoints
 from layerkit.ops.containers import find_container
 from layerkit.ops.home import Home
@@ -146,7 +148,7 @@ def test_what_is_mounted_is_not_moved_away(layerkit, state_root, driver):
 
 
 def test_a_container_that_runs_is_not_mounted(layerkit, state_root, driver):
-    """Two mounts of one upper would be undefined (overlayfs.rst)."""
+    """OV-20: two mounts of one upper would be undefined (overlayfs.rst)."""
     make(state_root, driver, "box")
     with Home(state_root) as home:
         lock = home.containers / find_container(home, "box").id / "lock"
@@ -160,6 +162,31 @@ def test_a_container_that_runs_is_not_mounted(layerkit, state_root, driver):
 
         owner.stdin.close()
     assert refused.err.startswith("layerkit: cannot mount box: it is running\n")
+
+
+def test_a_state_directory_where_overlayfs_cannot_write(cli, layerkit, driver, tmp_path):
+    """OV-24, OV-26: the kernel's reason is told, nothing stays mounted, and a copy works there."""
+    for name in ("lower", "box/upper", "box/work"):
+        (tmp_path / name).mkdir(parents=True)
+    with overlays.mounted([tmp_path / "lower"], tmp_path / "merged", tmp_path / "box") as place:
+        root = place / "state"
+        there = partial(cli, f"--root={root}", f"--driver={driver}")
+        assert there("load", "-q", "-i", tmp_path / "layout").code == 0
+        if driver == "overlay":  # nor can there be a whiteout (OV-13)
+            with pytest.raises(StoreError, match="cannot write 'gone': operation not permitted"):
+                make(root, driver, "box")
+            return
+        make(root, driver, "box")
+
+        outcome = there("mount", "box")
+
+        if driver == "copy":
+            assert (Path(only_line(outcome)) / "d/below").read_bytes() == b"below"
+            assert there("umount", "box").code == 0
+        else:
+            assert outcome.code == 6
+            assert "not supported as upperdir" in outcome.err
+            assert there("mount").out == ""
 
 
 def test_what_somebody_killed_left_below_an_overlay_is_cleared(layerkit, state_root, driver):

@@ -484,7 +484,7 @@ class TestFiles:
         assert (box.upper / "made").is_dir()
 
     def test_two_hundred_lowers(self, tmp_path, image):
-        """Paths of any length and with any character, in any number, make a root."""
+        """OV-28: paths of any length and with any character, in any number, make a root."""
         lowers = [image]
         for number in range(200):
             lower = tmp_path / ("x" * 200) / f"a,b:c\\d e{number}"
@@ -498,7 +498,7 @@ class TestFiles:
         assert {f"file{number}" for number in range(200)} < set(names)
 
     def test_lowers_by_one_string(self, tmp_path, monkeypatch):
-        """A kernel that does not know lowers one by one gets the same stack in one string."""
+        """OV-32: a kernel that does not know lowers one by one gets the same stack in one string."""
         lowers = []
         for number in range(200):
             lower = tmp_path / ("x" * 100) / f"a,b:c\\d{number}"

@@ -14,9 +14,10 @@ from support.processes import child, kill_myself, outcome
 from support.trees import differences, scan
 
 from layerkit.errors import ConflictError, NotFoundError, UsageError
-from layerkit.ops import containers, snapshots, uppers
+from layerkit.ops import containers, snapshots
 from layerkit.ops.home import Home
 from layerkit.ops.inside import Finding
+from layerkit.snapshot import layered
 from layerkit.store import files
 from layerkit.tree import Kind, walk
 
@@ -305,7 +306,7 @@ def test_a_killed_snapshot_is_whole_or_was_not_made(home, state_root, container,
             database.set_chain = counted(database.set_chain)
             os.rename = counted(os.rename)
             os.mkdir = counted(os.mkdir)
-            uppers.make_upper = counted(uppers.make_upper)
+            layered.make_upper = counted(layered.make_upper)
             files.sync_directory = counted(files.sync_directory)
             snapshots.create(mine, "box", "s")
 

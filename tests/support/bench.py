@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from layerkit import digest as digests
 from layerkit.layer import archive as archives
 from layerkit.layer import merge
-from layerkit.ops.drivers import drivers_of
+from layerkit.ops.drivers import Drivers
 from layerkit.snapshot import rootless, upper
 from layerkit.snapshot.driver import Stack
 from layerkit.tree import Node, empty
@@ -49,7 +49,7 @@ class Bench:
         for part in ("ingest", "trees", "views", "tars", "containers"):
             (root / part).mkdir(parents=True)
         self.root = root
-        self.driver = drivers_of(root)[name]
+        self.driver = Drivers(root)[name]
         self.asked = 0
 
     def beside(self, space: str) -> Bench:

@@ -30,6 +30,26 @@ CONFIG = ContainerConfig(
     tty=False,
     network="none",
 )
+BOTTOM = (
+    tars.directory("./", 0o711, uid=7),
+    tars.directory("d/"),
+    tars.file("d/a", "old"),
+    tars.file("d/b", "B"),
+    tars.directory("d/gone/"),
+    tars.file("d/gone/f"),
+    tars.directory("etc/"),
+    tars.file("etc/hosts", "from the image"),
+)
+"""What is in the lower layer of an image whose containers are changed; a test adds more to it."""
+TOP = (
+    tars.file("d/a", "A"),
+    tars.directory("d/e/"),
+    tars.file("d/e/f"),
+    tars.file("top", "T"),
+    tars.symlink("sl", "top"),
+    tars.hardlink("twin", "top"),
+)
+"""What is in its upper layer."""
 TEXTS = {"hosts": "127.0.0.1 box\n", "hostname": "box\n", "resolv.conf": ""}
 
 

@@ -29,6 +29,7 @@ import zstandard
 from layerkit import digest as digests
 from layerkit import oci
 from layerkit.oci import Descriptor, Platform
+from layerkit.registry import Limits
 from support.faults import (
     chunked,
     cut,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from support.faults import Fault
 
 __all__ = [
+    "LIMITS",
     "PASSWORD",
     "USERNAME",
     "Image",
@@ -68,6 +70,9 @@ __all__ = [
     "with_headers",
     "wrong_bytes",
 ]
+
+LIMITS = Limits(connect=5, read=20, attempts=3, first_wait=0.001, longest_wait=5)
+"""The little patience of a client whose registry is on loopback."""
 
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from layerkit.mount import ErofsMount
 from layerkit.snapshot import kernel
-from layerkit.snapshot.erofs import image, reader
+from layerkit.snapshot.driver import UPPER
+from layerkit.snapshot.erofs import reader
 from layerkit.snapshot.folders import Folders, guarded, open_all
-from layerkit.snapshot.layered import UPPER, LayeredView
 from layerkit.tree import Entry  # noqa: TC001  msgspec reads the annotation
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from layerkit.digest import ChainID
     from layerkit.events import Observer
     from layerkit.snapshot.driver import Stack
+    from layerkit.snapshot.layered import LayeredView
     from layerkit.snapshot.skipped import Skipped
     from layerkit.tree import Tree
 
@@ -68,6 +68,9 @@ class ErofsDriver:
 
     def prepare(self, stack: Stack, observe: Observer) -> LayeredView:
         """The image of the topmost tree."""
+        from layerkit.mount import ErofsMount  # noqa: PLC0415  whoever compares mounts nothing
+        from layerkit.snapshot.layered import LayeredView  # noqa: PLC0415
+
         folder, notes = self._prepared(stack, observe)
         devices = tuple(stack.tars[layer] for layer in notes.layers)
         return LayeredView((ErofsMount(folder / _IMAGE, devices),), lambda: notes.root)
@@ -110,6 +113,8 @@ class ErofsDriver:
         self._folders.remove(chain.hex)
 
     def _make(self, name: str, stack: Stack) -> tuple[_Notes, Skipped]:
+        from layerkit.snapshot.erofs import image  # noqa: PLC0415  once for each image
+
         tree = stack.trees()[-1]
         uuid = bytes.fromhex(name)[:_UUID]
         with self._folders.making(name) as beside, open_all(stack.tars) as tars:

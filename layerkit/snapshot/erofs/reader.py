@@ -10,14 +10,14 @@ import bisect
 import mmap
 import stat
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from layerkit.errors import StoreError
 from layerkit.snapshot.erofs import format as fmt
 from layerkit.tree import NO_XATTRS, Entry, Kind, Node, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from layerkit.tree import Tree
@@ -43,6 +43,15 @@ def tree(path: Path, layers: Sequence[int], owner: int) -> Tree:
     return _Image(data, layers, owner).root()
 
 
+class _Facts(NamedTuple):
+    """An inode: `begin` and `size` in bytes are those of a folder's names."""
+
+    entry: Entry
+    layer: int
+    begin: int
+    size: int
+
+
 class _Image:
     def __init__(self, data: mmap.mmap, layers: Sequence[int], owner: int) -> None:
         fields = fmt.SUPERBLOCK.unpack_from(data, fmt.SUPER_AT)
@@ -58,22 +67,23 @@ class _Image:
         self._nodes: dict[int, Node] = {}
 
     def root(self) -> Node:
-        return self.node(self._root, b"")
+        return self.node(self._root, b"", b"")
 
-    def node(self, number: int, path: bytes) -> Node:
+    def node(self, number: int, folder: bytes, name: bytes) -> Node:
         """The inode of this number; each is one node, whatever its names."""
         found = self._nodes.get(number)
         if found is None:
-            found = self._nodes[number] = self._read(number, path)
+            found = self._nodes[number] = _Inode(self, number, folder, name)
         return found
 
-    def _read(self, number: int, path: bytes) -> Node:
+    def read(self, number: int, path: bytes) -> _Facts:
+        """What an inode says, with the path that it is known by."""
         try:
             return self._parse(number, path)
         except _NONSENSE as error:
             raise StoreError("damaged view: an inode makes no sense", hint=_HINT) from error
 
-    def _parse(self, number: int, path: bytes) -> Node:
+    def _parse(self, number: int, path: bytes) -> _Facts:
         at = self._inodes * fmt.BLOCK + number * fmt.SLOT
         form, units, mode, _, size, place, _, uid, gid, seconds, nanos, _ = fmt.INODE.unpack_from(
             self._data, at
@@ -99,26 +109,26 @@ class _Image:
             device=fmt.device_numbers(place) if kind in _DEVICES else (0, 0),
             xattrs=xattrs,
         )
-        if kind is Kind.DIRECTORY:
-            return _Folder(entry, layer, self, begin, size)
-        return Node(entry, layer)
+        return _Facts(entry, layer, begin, size)
 
     def _in_tar(self, block: int) -> tuple[int, int]:
         """The layer, and where in its tar."""
         number = bisect.bisect_right(self._begins, block) - 1
         return self._layers[number], (block - self._begins[number]) * fmt.BLOCK
 
-    def names(self, begin: int, size: int) -> Iterator[tuple[bytes, int]]:
-        """The names in a folder's content with their inodes, but for itself and its parent."""
+    def folder(self, path: bytes, begin: int, size: int) -> dict[bytes, Node]:
+        """What is in a folder: its content there is blocks of records and then names."""
+        numbers: dict[bytes, int] = {}
         for start in range(begin, begin + size, fmt.BLOCK):
-            block = self._data[start : min(start + fmt.BLOCK, begin + size)]
-            count = fmt.DIRENT.unpack_from(block)[1] // fmt.DIRENT.size
-            records = [fmt.DIRENT.unpack_from(block, at * fmt.DIRENT.size) for at in range(count)]
-            ends = [record[1] for record in records[1:]]
-            for (number, at, _), end in zip(records, (*ends, len(block)), strict=True):
-                name = block[at:end].rstrip(b"\0")
-                if name not in _DOTS:
-                    yield name, number
+            block = self._data[start : min(start + fmt.BLOCK, begin + size)].rstrip(b"\0")
+            records = fmt.DIRENT.unpack_from(block)[1]
+            found = list(fmt.DIRENT.iter_unpack(block[:records]))
+            ends = [at for _, at, _ in found[1:]] + [len(block)]
+            for (number, at, _), end in zip(found, ends, strict=True):
+                numbers[block[at:end]] = number
+        for dots in _DOTS:
+            numbers.pop(dots, None)
+        return {name: self.node(number, path, name) for name, number in numbers.items()}
 
     def _xattrs(self, at: int, units: int) -> tuple[Mapping[str, bytes], int]:
         """What stands behind an inode, and where that ends."""
@@ -150,29 +160,47 @@ class _Image:
 _DEVICES = (Kind.CHARACTER, Kind.BLOCK)
 
 
-class _Folder(Node):
-    """A folder that is read when somebody looks into it."""
+class _Inode(Node):
+    """An inode that is read when somebody looks at it: a folder may have very many, and one that
+    changed.
+    """
 
-    __slots__ = ("_begin", "_image", "_known", "_size")
+    __slots__ = ("_folder", "_image", "_known", "_name", "_number", "_read")
 
-    def __init__(self, entry: Entry, layer: int, image: _Image, begin: int, size: int) -> None:
-        self.entry = entry
-        self.layer = layer
+    def __init__(self, image: _Image, number: int, folder: bytes, name: bytes) -> None:
         self._image = image
-        self._begin = begin
-        self._size = size
+        self._number = number
+        self._folder = folder
+        self._name = name
+        self._read: _Facts | None = None
         self._known: dict[bytes, Node] | None = None
 
-    @property  # nobody changes a node after it was made
-    def children(self) -> dict[bytes, Node]:  # type: ignore[override]
-        """What is in it."""
+    def _facts(self) -> _Facts:
+        if self._read is None:
+            self._read = self._image.read(self._number, join(self._folder, self._name))
+        return self._read
+
+    # Nobody changes a node after it was made.
+
+    @property
+    def entry(self) -> Entry:  # type: ignore[override]
+        """What the inode says."""
+        return self._facts().entry
+
+    @property
+    def layer(self) -> int:  # type: ignore[override]
+        """The layer that a file's content is in."""
+        return self._facts().layer
+
+    @property
+    def children(self) -> dict[bytes, Node] | None:  # type: ignore[override]
+        """What is in a folder."""
         if self._known is None:
-            path, image = self.entry.path, self._image
+            facts, image = self._facts(), self._image
+            if facts.entry.kind is not Kind.DIRECTORY:
+                return None
             try:
-                names = dict(image.names(self._begin, self._size))
+                self._known = image.folder(facts.entry.path, facts.begin, facts.size)
             except _NONSENSE as error:
                 raise StoreError("damaged view: a folder makes no sense", hint=_HINT) from error
-            self._known = {
-                name: image.node(number, join(path, name)) for name, number in names.items()
-            }
         return self._known

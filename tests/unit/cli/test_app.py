@@ -5,7 +5,6 @@ import re
 
 import pytest
 from support import tars
-from support.modules import loaded_by
 
 import layerkit
 from layerkit.cli import app, environment
@@ -29,35 +28,6 @@ def test_help_lists_the_commands(cli, arguments):
     assert outcome.code == 0
     for name, text in app.COMMANDS.items():
         assert re.search(rf"^  {name} +{re.escape(text)}$", outcome.out, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "unwanted"),
-    [
-        (
-            ["--help"],
-            "requests|rich|msgspec.json|layerkit.ops.*|layerkit.cli.(?!app|env|output).*|tomllib",
-        ),
-        (["--version"], "requests|rich|sqlite3|layerkit.(store|snapshot|registry|sandbox)"),
-        (["version"], "requests|rich|sqlite3"),
-        (["images"], "requests|rich|urllib3"),
-        (["history", "x"], "requests|rich|urllib3"),
-    ],
-    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
-)
-def test_a_command_loads_only_what_it_needs(environment, arguments, unwanted):
-    """Commands that talk to no registry and draw nothing do not load what does."""
-    loaded = loaded_by(f"from layerkit.cli import main; main({arguments!r})")
-
-    assert [name for name in loaded if re.fullmatch(unwanted, name)] == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "budget"), [(["--version"], 180), (["--help"], 120), (["images"], 230)], ids=str
-)
-def test_a_command_loads_few_modules(environment, arguments, budget):
-    """Starting stays cheap: what a command loads is counted, that of Python itself included."""
-    assert len(loaded_by(f"from layerkit.cli import main; main({arguments!r})")) <= budget
 
 
 @pytest.mark.parametrize("option", ["-v", "--version"])

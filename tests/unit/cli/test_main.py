@@ -2,11 +2,13 @@
 
 import errno
 import inspect
+import subprocess
 import sys
 import types
 
 import click
 import pytest
+from support.processes import outcome
 
 from layerkit import cli as layerkit_cli
 from layerkit import errors
@@ -135,7 +137,24 @@ def test_the_entry_exits_with_the_code(monkeypatch, environment):
     """The program's exit code is that of `main`."""
     monkeypatch.setattr("sys.argv", ["layerkit", "nothing"])
 
-    with pytest.raises(SystemExit) as caught:
-        layerkit_cli.entry()
+    assert outcome(layerkit_cli.entry) == 2
 
-    assert caught.value.code == 2
+
+def test_what_was_printed_before_an_error_is_written(environment):
+    """The program ends at once, but not before the buffer of a pipe is empty."""
+    code = """
+import sys
+from layerkit import cli
+from layerkit.cli import output
+from layerkit.ops import version
+def fail():
+    output.line("before")
+    raise ValueError("bad")
+version.version = fail
+sys.argv = ["layerkit", "version"]
+cli.entry()
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (70, "before\n")
+    assert "bad" in done.stderr

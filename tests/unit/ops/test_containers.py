@@ -10,7 +10,7 @@ from support import disks, homes, tars
 from support.processes import child, until
 
 from layerkit.errors import ConflictError, NotFoundError, StoreError, StoreFullError, UsageError
-from layerkit.ops import containers
+from layerkit.ops import containers, surroundings
 from layerkit.ops.home import Home
 from layerkit.store.files import Lock
 
@@ -206,7 +206,7 @@ def test_the_files_of_a_container_are_bound_over_its_own(home, image):
     """hosts, hostname and resolv.conf come from its folder."""
     container = homes.create(home, image)
 
-    binds = containers.binds(home, container)
+    binds = surroundings.binds(home, container)
 
     assert {bind.target for bind in binds} == {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
     assert all(bind.source.is_file() and not bind.readonly for bind in binds)

@@ -87,7 +87,7 @@ def test_content_that_no_image_has_is_reclaimable(home, tmp_path):
 
 @pytest.mark.root
 def test_a_container_makes_its_image_active(home, tmp_path):
-    """The image's content is not reclaimable then; what the container wrote is, when it rests."""
+    """SN-05: the image's content is not reclaimable then; what the container wrote is, when it rests."""
     image = homes.load_layers(home, tmp_path / "layout", [BASE])
     container = homes.create(home, image)
     folder = folder_of(home, container)

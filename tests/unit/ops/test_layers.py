@@ -8,7 +8,7 @@ from support import homes, tars
 from layerkit.errors import IntegrityError, NotFoundError, StoreError
 from layerkit.events import ignore
 from layerkit.oci import Descriptor
-from layerkit.ops import layers
+from layerkit.ops import layers, unpacking
 from layerkit.tree import walk
 
 TAR = tars.archive(tars.file("a", "x" * 100), tars.hardlink("b", "a"), tars.directory("d/"))
@@ -23,8 +23,8 @@ def layer(home, tmp_path):
 def unpack(home, blob, diff_id):
     """Make a layer of a blob that is here."""
     size = home.store.blobs.path(blob).stat().st_size
-    chunks = layers.read_blob(home.store, blob, ignore)
-    layers.unpack(home.store, chunks, Descriptor("", blob, size), diff_id)
+    chunks = unpacking.read_blob(home.store, blob, ignore)
+    unpacking.unpack(home.store, chunks, Descriptor("", blob, size), diff_id)
 
 
 def test_the_index_has_all_entries(home, layer):

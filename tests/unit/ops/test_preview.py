@@ -8,7 +8,6 @@ import random
 import pytest
 from support import partials, tars
 from support.faults import status
-from support.registry import TestRegistry
 
 from layerkit import digest as digests
 from layerkit import platforms, reference
@@ -16,27 +15,11 @@ from layerkit.errors import NotFoundError, UnavailableError
 from layerkit.events import Notice
 from layerkit.ops.preview import Needs, needs, preview
 from layerkit.ops.pull import pull
-from layerkit.registry import Client, Limits
 
-LIMITS = Limits(connect=5, read=20, attempts=2, first_wait=0.001, longest_wait=1)
 AMD64 = platforms.parse("amd64")
 ARM64 = platforms.parse("arm64")
 LOW = tars.archive(tars.file("low", "l"))
 HIGH = tars.archive(tars.file("high", random.Random(3).randbytes(3 << 20)))
-
-
-@pytest.fixture
-def registry():
-    """A registry on loopback where everybody may pull."""
-    with TestRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def client():
-    """A client with little patience."""
-    with Client(limits=LIMITS) as client:
-        yield client
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from support import stores, tars
 from support.faults import cut, ignore_range, more_bytes, stall, status, with_headers, wrong_bytes
 from support.processes import until
-from support.registry import TestRegistry
+from support.registry import LIMITS
 
 from layerkit import digest as digests
 from layerkit import oci, platforms, reference
@@ -31,30 +31,14 @@ from layerkit.events import LayerDone, LayerProgress, Notice, Resolved
 from layerkit.ops import layers as ops_layers
 from layerkit.ops.images import find_image, list_images
 from layerkit.ops.pull import pull
-from layerkit.registry import Client, Limits
 from layerkit.store.ingest import EXTENT
 from layerkit.tree import walk
 
-LIMITS = Limits(connect=5, read=20, attempts=3, first_wait=0.001, longest_wait=5)
 AMD64 = platforms.parse("amd64")
 NOISE = random.Random(9).randbytes(12 << 20)
 LOW = tars.archive(tars.directory("d/"), tars.file("d/a", "A"), tars.file("b", "B"))
 HIGH = tars.archive(tars.whiteout("d/a"), tars.file("d/n", "N"))
 LARGE = tars.archive(tars.file("noise", NOISE))
-
-
-@pytest.fixture
-def registry():
-    """A registry on loopback where everybody may pull."""
-    with TestRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def client():
-    """A client with little patience."""
-    with Client(limits=LIMITS) as client:
-        yield client
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import pytest
 from support import stores, tars
 from support.faults import status, with_headers, wrong_bytes
-from support.registry import TestRegistry
 from support.uploads import only
 
 from layerkit import oci, platforms, reference
@@ -19,31 +18,21 @@ from layerkit.ops.kept import kept_index
 from layerkit.ops.pull import pull
 from layerkit.ops.remove import remove_image
 from layerkit.ops.tag import tag
-from layerkit.registry import Client, Limits
 from layerkit.store.records import NameRecord
 
-LIMITS = Limits(connect=5, read=20, attempts=3, first_wait=0.001, longest_wait=5)
 LAYER = tars.archive(tars.file("a", "A"))
 AMD64, ARM64 = platforms.parse("amd64"), platforms.parse("arm64")
 
 
 @pytest.fixture
-def registry():
-    """A registry on loopback where everybody may pull."""
-    with TestRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def fetch(home, registry):
+def fetch(home, registry, client):
     """Pulls an image by the part of its name behind the registry."""
-    with Client(limits=LIMITS) as client:
 
-        def fetch(name="app:1", platform=AMD64):
-            parsed = reference.parse(f"{registry.host}/{name}")
-            return pull(home, parsed, client=client, platform=platform)
+    def fetch(name="app:1", platform=AMD64):
+        parsed = reference.parse(f"{registry.host}/{name}")
+        return pull(home, parsed, client=client, platform=platform)
 
-        yield fetch
+    return fetch
 
 
 @pytest.fixture

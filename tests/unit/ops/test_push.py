@@ -17,9 +17,7 @@ from layerkit.ops.pull import pull
 from layerkit.ops.push import choose, push
 from layerkit.ops.remove import remove_image
 from layerkit.ops.tag import tag
-from layerkit.registry import Client, Limits
 
-LIMITS = Limits(connect=5, read=20, attempts=3, first_wait=0.001, longest_wait=5)
 LAYERS = [
     tars.archive(tars.file(f"n{number}", random.Random(number).randbytes(2_000_000)))
     for number in range(3)
@@ -32,13 +30,6 @@ def registry():
     """A registry on loopback that takes pushes from everybody."""
     with UploadRegistry() as registry:
         yield registry
-
-
-@pytest.fixture
-def client():
-    """A client with little patience."""
-    with Client(limits=LIMITS) as client:
-        yield client
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from support import stores, tars
 from support.listing import scan_of
 from support.lookers import bring, looker
-from support.registry import TestRegistry, cut, ignore_range, status, wrong_bytes
+from support.registry import cut, ignore_range, status, wrong_bytes
 
 from layerkit.errors import ArchiveError, IntegrityError, NotFoundError, UnavailableError
 from layerkit.limits import DEFAULT, Limits
@@ -21,13 +21,6 @@ MIB = 1 << 20
 BIG = random.Random(1).randbytes(24 * MIB)  # no compression makes it smaller
 ETC = tars.directory("etc")
 BASE = tars.archive(ETC, tars.file("etc/motd", "base\n"), tars.file("big", b"x" * 3 * MIB))
-
-
-@pytest.fixture
-def registry():
-    """An empty registry."""
-    with TestRegistry() as running:
-        yield running
 
 
 @pytest.fixture

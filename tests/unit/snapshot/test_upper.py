@@ -138,7 +138,7 @@ ROWS = {
         link,
         [("DIRECTORY", "d"), ("FILE", "h"), ("HARDLINK", "d/a")],
     ),
-    "link-group": (
+    "OV-34-link-group": (
         append_by_one_name,
         [("DIRECTORY", "d"), ("FILE", "n"), ("HARDLINK", "o"), ("HARDLINK", "d/n")],
     ),

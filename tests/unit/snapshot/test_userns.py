@@ -12,7 +12,7 @@ from support import seccomp
 from support.users import COUNT, FIRST, USER, as_user, in_namespaces
 
 from layerkit.errors import StoreError, StoreFullError
-from layerkit.ops.drivers import DRIVERS, drivers_of
+from layerkit.ops.drivers import Drivers
 from layerkit.snapshot import idmap, userns
 from layerkit.snapshot.skipped import Skipped
 
@@ -172,7 +172,10 @@ def test_the_drivers_of_a_user(tmp_path, run):
     folder.mkdir()
 
     def work():
-        assert [each.name for each in DRIVERS if not each.obstacle()] == ["overlay", "copy"]
-        assert drivers_of(folder)["overlay"].user_xattrs
+        assert [each.name for each in Drivers(folder).values() if not each.obstacle()] == [
+            "overlay",
+            "copy",
+        ]
+        assert Drivers(folder)["overlay"].user_xattrs
 
     assert run(folder, work) == 0
