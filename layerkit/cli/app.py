@@ -44,6 +44,7 @@ COMMANDS = {
     "export": "Write the root file system of a container as a tar",
     "serve": "Serve the images here as a read-only registry",
     "run": "Create and run a new container from an image",
+    "logs": "Show what a container has written",
     "mount": "Mount the root of containers and images, and print where",
     "umount": "Unmount containers and images that were mounted",
     "diff": "Show what a container changed, or how OLD and NEW differ",
