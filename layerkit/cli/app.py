@@ -45,6 +45,7 @@ COMMANDS = {
     "serve": "Serve the images here as a read-only registry",
     "run": "Create and run a new container from an image",
     "logs": "Show what a container has written",
+    "cp": "Copy files between a container and this machine",
     "mount": "Mount the root of containers and images, and print where",
     "umount": "Unmount containers and images that were mounted",
     "diff": "Show what a container changed, or how OLD and NEW differ",
@@ -58,8 +59,8 @@ COMMANDS = {
 DRIVERS = ("auto", "erofs", "overlay", "copy")
 PROGRESS = ("auto", "plain", "json", "none")
 
-FAILURE_CODES = {"run": 125}
-"""Commands whose exit code is that of another program, and the code that says it was not that."""
+FAILURE_CODES = {"cp": 1, "run": 125}
+"""Commands that end as docker's do: with one code, whatever it was that failed."""
 
 
 class Settings:

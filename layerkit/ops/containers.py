@@ -60,12 +60,16 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """`status` is created, running or exited; `exit_code` of the last run, or None."""
+    """`status` is created, running or exited; `exit_code` of the last run, or None.
+
+    `pid` is that of its first process on the host while it runs, None where it is not known.
+    """
 
     status: str
     exit_code: int | None
     started: float | None
     finished: float | None
+    pid: int | None
 
 
 def new_id() -> str:
@@ -175,7 +179,10 @@ def state(home: Home, container: ContainerRecord) -> ContainerState:
     running = _is_locked(folder / "lock")
     run = _read_json(folder / "state.json") if (folder / "state.json").exists() else {}
     status = "running" if running else "exited" if run else "created"
-    return ContainerState(status, run.get("exit_code"), run.get("started"), run.get("finished"))
+    pid = run.get("pid") if running else None
+    return ContainerState(
+        status, run.get("exit_code"), run.get("started"), run.get("finished"), pid
+    )
 
 
 def write_state(
