@@ -115,49 +115,70 @@ def _stopped(
         view = views.of_image(home, image_of(home, container.manifest), driver, observe)
         folder = containers.folder_of(home, container)
         root = view.root(folder, uppers.frozen(home, container.chain))
-        descriptor = _mounted_before(home, container, root)
-        if descriptor is None:
-            descriptor = _mounted(root, folder)
-        try:
+        with _mounted_before(home, container, root) or _mounted(root, folder) as descriptor:
             yield Root(descriptor)
-        finally:
-            os.close(descriptor)
 
 
-def _mounted_before(home: Home, container: ContainerRecord, root: RootMount) -> int | None:
+def _mounted_before(
+    home: Home, container: ContainerRecord, root: RootMount
+) -> contextlib.AbstractContextManager[int] | None:
     """The root where the user has mounted it; to mount it twice would show two states."""
     place = mountpoints.place(home, container.id)
     types = mountpoints.types(place)
     if not types or (isinstance(root, OverlayMount) and "overlay" not in types):
         return None
+    return _opened(place)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
     with guarded("open"):
-        return os.open(place, _FOLDER)
+        descriptor = os.open(folder, _FOLDER)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-def _mounted(root: RootMount, folder: Path) -> int:
-    """The root, mounted in a namespace that ends at once: it stays as long as it is open."""
+@contextlib.contextmanager
+def _mounted(root: RootMount, folder: Path) -> Iterator[int]:
+    """The root, mounted in the namespace of a process that ends with the block, or with this one.
+
+    (Once its namespace is gone, an open mount still works, but RESOLVE_IN_ROOT fails in it with
+    EAGAIN: each look at it counts as a change of mounts.)
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
             child = os.fork()
             if child == 0:
-                _mount(theirs, root, folder)
-        answer, descriptors, _, _ = socket.recv_fds(ours, _ANSWER, 1)
-        os.waitpid(child, 0)
-    if not descriptors:
-        raise StoreError(f"cannot mount {root}: {answer.decode() or 'the process for it ended'}")
-    return descriptors[0]
+                _mount(theirs.fileno(), root, folder)
+        try:
+            answer, descriptors, _, _ = socket.recv_fds(ours, _ANSWER, 1)
+            if not descriptors:
+                reason = answer.decode() or "the process for it ended"
+                raise StoreError(f"cannot mount {root}: {reason}")
+            try:
+                yield descriptors[0]
+            finally:
+                os.close(descriptors[0])
+        finally:
+            ours.close()
+            os.waitpid(child, 0)
 
 
-def _mount(channel: socket.socket, root: RootMount, folder: Path) -> NoReturn:
-    """Mount on the container's folder, as nobody else sees it, and hand over the open root."""
+def _mount(channel: int, root: RootMount, folder: Path) -> NoReturn:
+    """Mount on the container's folder, where nobody else sees it, and hand over the open root."""
     try:
+        linux.close_others([channel])
         linux.unshare(linux.CLONE_NEWNS)
         linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
-        mounting.mount_root(root, folder)
-        descriptor = os.open(folder, _FOLDER)
-        socket.send_fds(channel, [b"mounted"], [descriptor])
-    except OSError as error:
-        channel.send((error.strerror or "").encode()[:_ANSWER])
+        with socket.socket(fileno=channel) as parent:
+            try:
+                mounting.mount_root(root, folder)
+                socket.send_fds(parent, [b"mounted"], [os.open(folder, _FOLDER)])
+            except OSError as error:
+                parent.send((error.strerror or "").encode()[:_ANSWER])
+            parent.recv(1)  # nothing comes; the end does
     finally:
         os._exit(0)
