@@ -38,7 +38,10 @@ def command(
     tail: str,
     timestamps: bool,
 ) -> None:
-    """Print what a container has written, on stdout what went to its stdout, on stderr the rest."""
+    """Show what a container has written.
+
+    What went to its stdout goes to stdout, and what went to its stderr to stderr.
+    """
     from layerkit.ops.logs import LogOptions, logs  # noqa: PLC0415  not for --help
 
     options = LogOptions(

@@ -7,10 +7,7 @@ import posixpath
 from dataclasses import dataclass
 from enum import Enum
 
-from layerkit.errors import LayerkitError
-
-STREAM = "-"
-"""In the place of a path of this machine: a tar on standard input or output."""
+from layerkit.errors import LayerkitError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +58,21 @@ class Way(Enum):
 
 
 def place(text: str) -> Place:
-    """What an argument names: `CONTAINER:PATH`, or a path, which may hold a colon behind a `/` or `.`."""
+    """What an argument names: `CONTAINER:PATH`, or a path, which may hold a colon behind a `/` or `.`.
+
+    Raises `UsageError` where there is no path.
+    """
     name, colon, path = text.partition(":")
-    if not colon or not name or text.startswith(("/", ".")):
-        return Place(None, text)
-    return Place(name, path)
+    is_here = not colon or not name or text.startswith(("/", "."))
+    if not (text if is_here else path):
+        raise UsageError(f"no path in {text!r}: wanted CONTAINER:PATH or a path")
+    return Place(None, text) if is_here else Place(name, path)
 
 
 def spot(text: str, folder: str = "/") -> Spot:
     """Where a path leads from a folder; `..` goes up in the text, before any symlink is looked at."""
     path = posixpath.normpath(posixpath.join("/", folder, text)).strip("/")
-    is_content = text.rstrip("/").rpartition("/")[2] == "." or not text
+    is_content = text.rstrip("/").rpartition("/")[2] == "."
     return Spot(os.fsencode(path), is_content or text.endswith("/"), is_content)
 
 

@@ -153,7 +153,6 @@ TO_A_FILE, NOT_A_FOLDER = "cannot copy a directory to a file", "is not a directo
         ("f", "c:/to-file", "etc/motd", b"file"),
         ("f", "c:/dangling", "etc/new", b"file"),
         ("f", "c:/dir", "dir/f", b"file"),
-        ("f", "c:", "f", b"file"),
         ("f", "c:/", "f", b"file"),
         ("f", "c:/to-dir", "dir/f", b"file"),
         ("f", "c:/up", "etc/f", b"file"),

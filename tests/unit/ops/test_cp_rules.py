@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from layerkit.errors import LayerkitError
+from layerkit.errors import LayerkitError, UsageError
 from layerkit.ops.cp_rules import Place, Spot, There, Way, decide, place, spot
 
 
@@ -13,7 +13,6 @@ from layerkit.ops.cp_rules import Place, Spot, There, Way, decide, place, spot
     [
         ("c:/etc", Place("c", "/etc")),
         ("c:etc", Place("c", "etc")),
-        ("c:", Place("c", "")),
         ("c:/a:b", Place("c", "/a:b")),
         ("file", Place(None, "file")),
         ("/a:b", Place(None, "/a:b")),
@@ -26,6 +25,13 @@ from layerkit.ops.cp_rules import Place, Spot, There, Way, decide, place, spot
 def test_a_colon_parts_container_and_path(text, wanted):
     """The first colon does, unless the argument is a path by its beginning."""
     assert place(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["c:", ""])
+def test_no_path_is_no_place(text):
+    """The whole root of a container has to be asked for as such."""
+    with pytest.raises(UsageError, match=f"no path in '{text}'"):
+        place(text)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,6 @@ def test_a_colon_parts_container_and_path(text, wanted):
         ("a/../b", "/", Spot(b"b", False, False)),
         ("//a//b", "/", Spot(b"a/b", False, False)),
         ("/", "/", Spot(b"", True, False)),
-        ("", "/", Spot(b"", True, True)),
         (".x", "/", Spot(b".x", False, False)),
         ("x.", "/", Spot(b"x.", False, False)),
     ],
