@@ -53,6 +53,8 @@ COMMANDS = {
     "attach": "Join our terminal or pipes to a container that runs",
     "exec": "Run a command in a container that runs",
     "ps": "List containers",
+    "logs": "Show what a container has written",
+    "cp": "Copy files between a container and this machine",
     "mount": "Mount the root of containers and images, and print where",
     "umount": "Unmount containers and images that were mounted",
     "diff": "Show what a container changed, or how OLD and NEW differ",
@@ -66,8 +68,8 @@ COMMANDS = {
 DRIVERS = ("auto", "erofs", "overlay", "copy")
 PROGRESS = ("auto", "plain", "json", "none")
 
-FAILURE_CODES = {"run": 125, "create": 125, "exec": 125}
-"""Commands whose exit code is that of another program, and the code that says it was not that."""
+FAILURE_CODES = {"cp": 1, "run": 125, "create": 125, "exec": 125}
+"""Commands that end as docker's do: with one code, whatever it was that failed."""
 
 
 class Settings:

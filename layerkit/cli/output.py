@@ -46,6 +46,14 @@ def raw(data: bytes) -> None:
         sys.stdout.buffer.write(data)
 
 
+def passed_on(stream: str, data: bytes) -> None:
+    """Write what a program wrote to its "stdout" or "stderr" to ours, as it is and at once."""
+    with _written():
+        target = sys.stderr if stream == "stderr" else sys.stdout
+        target.buffer.write(data)
+        target.flush()
+
+
 def flush() -> None:
     """Write out what is still in the buffer."""
     if sys.stdout is not None:  # as it is when the caller has closed it

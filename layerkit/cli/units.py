@@ -11,6 +11,22 @@ _SIZE = re.compile(r"(\d{1,18})(?:\.(\d{1,9}))? ?([a-z]{0,3})", re.ASCII | re.IG
 _PART = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _DURATION = re.compile(rf"(?:{_PART.pattern}){{1,5}}", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_GO_PART = re.compile(r"(\d{1,12})(?:\.(\d{0,9}))?(ns|us|µs|ms|s|m|h)", re.ASCII)
+_GO_DURATION = re.compile(rf"(?:{_GO_PART.pattern}){{1,7}}", re.ASCII)
+_GO_UNITS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_UNIX = re.compile(r"(\d{1,11})(?:\.(\d{1,9}))?", re.ASCII)
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d(?:T\d\d(?::\d\d(?::\d\d)?)?)?)(?:(?<=:\d\d:\d\d)\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?",
+    re.ASCII,
+)
 _MULTIPLES: dict[str, int] = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgtp", start=1):
     _MULTIPLES |= dict.fromkeys((_letter, f"{_letter}ib"), 1 << 10 * _power)
@@ -49,6 +65,38 @@ def parse_duration(text: str) -> timedelta | None:
         timedelta(seconds=int(number) * _SECONDS[unit]) for number, unit in _PART.findall(text)
     ]
     return sum(parts, timedelta())
+
+
+def parse_moment(text: str, now: int) -> int | None:
+    """The time that docker's `--since` means by this text, None if it means none.
+
+    RFC 3339 as far as it goes, in this zone where it names none; seconds since 1970; or a Go
+    duration before `now`. Both times are nanoseconds since 1970.
+    """
+    if match := _UNIX.fullmatch(text):
+        return int(match[1]) * 10**9 + _nanoseconds(match[2])
+    if _GO_DURATION.fullmatch(text):
+        return max(0, now - sum(_go_part(*part) for part in _GO_PART.findall(text)))
+    match = _MOMENT.fullmatch(text)
+    return None if match is None else _moment(match[1], match[2], match[3])
+
+
+def _moment(time: str, fraction: str | None, zone: str | None) -> int | None:
+    day, _, clock = time.partition("T")
+    try:
+        seconds = datetime.fromisoformat(f"{day}T{clock or '00'}{zone or ''}").timestamp()
+    except (OverflowError, OSError, ValueError):
+        return None
+    return max(0, int(seconds) * 10**9 + _nanoseconds(fraction))
+
+
+def _go_part(whole: str, fraction: str, unit: str) -> int:
+    return (int(whole) * 10**9 + _nanoseconds(fraction)) * _GO_UNITS[unit] // 10**9
+
+
+def _nanoseconds(fraction: str | None) -> int:
+    """The part of a second, from the digits behind its point."""
+    return int((fraction or "").ljust(9, "0"))
 
 
 def human_duration(duration: timedelta) -> str:

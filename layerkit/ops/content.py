@@ -36,14 +36,14 @@ def runs(entry: Entry) -> Iterator[tuple[int, int, int]]:
 def whole(entry: Entry, read_at: ReadAt) -> Iterator[bytes]:
     """All bytes of a file, holes as zeros; raises `ArchiveError` when the archive ends before."""
     for _, size, source in runs(entry):
-        yield _read(read_at, source, size) if source else bytes(size)
+        yield read(read_at, source, size) if source else bytes(size)
 
 
 def stored(entry: Entry, read_at: ReadAt) -> Iterator[bytes]:
     """The bytes of a file that the archive has, so all but holes; raises as `whole`."""
     size = sum(run.size for run in _extents(entry))
     for _, length, source in _pieces(0, size, entry.data):
-        yield _read(read_at, source, length)
+        yield read(read_at, source, length)
 
 
 def _extents(entry: Entry) -> tuple[Extent, ...]:
@@ -55,7 +55,8 @@ def _pieces(offset: int, size: int, source: int) -> Iterator[tuple[int, int, int
         yield offset + done, min(CHUNK, size - done), source + done if source else 0
 
 
-def _read(read_at: ReadAt, offset: int, size: int) -> bytes:
+def read(read_at: ReadAt, offset: int, size: int) -> bytes:
+    """Exactly so many bytes of an archive; raises `ArchiveError` when it ends before."""
     data = read_at(offset, size)
     if len(data) < size:
         raise ArchiveError(f"the archive is cut off after {offset + len(data)} bytes")

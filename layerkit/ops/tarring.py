@@ -79,27 +79,28 @@ class Tarring:
             return
         self._first_names[id(node)] = entry.path
         yield writer.header(entry)
-        yield from self._fitted(entry, itertools.chain((first,), content))
+        yield from fitted(entry, itertools.chain((first,), content), self._warn)
         yield writer.padding(entry.size)
-
-    def _fitted(self, entry: Entry, content: Iterator[bytes]) -> Iterator[bytes]:
-        """Exactly as many bytes as the header says, whatever the file has by now."""
-        missing = entry.size
-        for piece in content:
-            if len(piece) > missing:
-                yield piece[:missing]
-                self._warn(f"cut '{show(entry.path)}' after {entry.size} bytes: it grew meanwhile")
-                return
-            yield piece
-            missing -= len(piece)
-        if missing:
-            self._warn(f"filled '{show(entry.path)}' with {missing} zeros: it shrank meanwhile")
-        while missing:
-            yield _ZEROS[:missing]
-            missing -= min(missing, len(_ZEROS))
 
     def _warn(self, text: str) -> None:
         self._observe(Notice("warning", text))
+
+
+def fitted(entry: Entry, content: Iterator[bytes], warn: Callable[[str], None]) -> Iterator[bytes]:
+    """Exactly as many bytes as the header says, whatever the file has by now."""
+    missing = entry.size
+    for piece in content:
+        if len(piece) > missing:
+            yield piece[:missing]
+            warn(f"cut '{show(entry.path)}' after {entry.size} bytes: it grew meanwhile")
+            return
+        yield piece
+        missing -= len(piece)
+    if missing:
+        warn(f"filled '{show(entry.path)}' with {missing} zeros: it shrank meanwhile")
+    while missing:
+        yield _ZEROS[:missing]
+        missing -= min(missing, len(_ZEROS))
 
 
 def _same(entry: Entry) -> Entry:

@@ -67,7 +67,7 @@ def write(root: int, delta: Delta, fill: Fill, *, opener: Opener | None = None) 
     """
     path = b""
     try:
-        with contextlib.closing(_Writer(root, fill, opener or beneath.opener(root))) as writer:
+        with contextlib.closing(Writer(root, fill, opener or beneath.opener(root))) as writer:
             writer.take_root()
             for path in delta.directories:
                 writer.make_directory(path)
@@ -94,7 +94,13 @@ def _store_error(path: bytes, error: OSError) -> StoreError:
     return StoreError(message)
 
 
-class _Writer:
+class Writer:
+    """Makes what is told below the directory descriptor `root`; all that is new must be.
+
+    What the caller's rights or the file system do not allow is counted in `skipped`. Raises
+    `OSError`, and what `fill` raises.
+    """
+
     def __init__(self, root: int, fill: Fill, opener: Opener) -> None:
         self._root = root
         self._fill = fill
@@ -106,6 +112,7 @@ class _Writer:
         self.skipped = Skipped()
 
     def close(self) -> None:
+        """Let go of the directory that was worked in."""
         if self._open_folder >= 0:
             os.close(self._open_folder)
             self._open_folder = -1
@@ -124,7 +131,8 @@ class _Writer:
     def _open(self, path: bytes) -> int:
         return self._open_beneath(self._root, path, os.O_RDONLY | os.O_DIRECTORY)
 
-    def _place(self, path: bytes) -> tuple[int, bytes]:
+    def place(self, path: bytes) -> tuple[int, bytes]:
+        """The directory that `path` is in, open until the next call, and the name there."""
         parent, _, name = path.rpartition(b"/")
         return self._folder(parent), name
 
@@ -143,11 +151,13 @@ class _Writer:
                 raise
 
     def make_directory(self, path: bytes) -> None:
+        """Make a directory that is the owner's alone until it is finished; not the root."""
         if path:
-            folder, name = self._place(path)
+            folder, name = self.place(path)
             os.mkdir(name, 0o700, dir_fd=folder)
 
     def finish_directory(self, path: bytes, node: Node) -> None:
+        """Give a directory its attributes, when all in it is there."""
         folder = self._open(path)
         try:
             self._finish(folder, path, node.entry)
@@ -155,37 +165,44 @@ class _Writer:
             os.close(folder)
 
     def make_whiteout(self, path: bytes) -> None:
-        folder, name = self._place(path)
+        """Hide what the layers below have at the path."""
+        folder, name = self.place(path)
         os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=folder)
 
     def make_other(self, path: bytes, node: Node) -> bool:
-        """Whether there is something at the path then."""
+        """As `make`; a node that was made before gets one more name. The caller keeps the nodes."""
         first = self._written.get(id(node))
         if first is not None:
-            self._link(first, path)
+            self.link(first, path)
             return True
+        if not self.make(path, node):
+            return False
+        self._written[id(node)] = path
+        return True
+
+    def make(self, path: bytes, node: Node) -> bool:
+        """Make anything but a directory; whether there is something at the path then."""
         match node.kind:
             case Kind.FILE:
                 self._file(path, node)
             case Kind.SYMLINK:
                 self._symlink(path, node.entry)
             case _:
-                if not self._device(path, node.entry):
-                    return False
-        self._written[id(node)] = path
+                return self._device(path, node.entry)
         return True
 
-    def _link(self, first: bytes, path: bytes) -> None:
+    def link(self, first: bytes, path: bytes) -> None:
+        """Give what is at `first` one more name."""
         parent, _, name = first.rpartition(b"/")
         source = self._open(parent)
         try:
-            folder, new_name = self._place(path)
+            folder, new_name = self.place(path)
             os.link(name, new_name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
         finally:
             os.close(source)
 
     def _file(self, path: bytes, node: Node) -> None:
-        folder, name = self._place(path)
+        folder, name = self.place(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         file = os.open(name, flags, 0o600, dir_fd=folder)
         try:
@@ -196,7 +213,7 @@ class _Writer:
             os.close(file)
 
     def _symlink(self, path: bytes, entry: Entry) -> None:
-        folder, name = self._place(path)
+        folder, name = self.place(path)
         os.symlink(entry.link, name, dir_fd=folder)
         give = partial(os.chown, name, dir_fd=folder, follow_symlinks=False)
         self._set_owner(_magic(folder, name), path, entry, give)
@@ -204,7 +221,7 @@ class _Writer:
         os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=folder, follow_symlinks=False)
 
     def _device(self, path: bytes, entry: Entry) -> bool:
-        folder, name = self._place(path)
+        folder, name = self.place(path)
         try:
             number = os.makedev(*entry.device)
             os.mknod(name, _DEVICES[entry.kind] | 0o600, number, dir_fd=folder)

@@ -39,14 +39,18 @@ def from_folder(root: int) -> Fill:
     def fill(path: bytes, _node: Node, file: int) -> None:
         source = open_beneath(root, path, os.O_RDONLY)
         try:
-            _clone(source, file)
+            clone(source, file)
         finally:
             os.close(source)
 
     return fill
 
 
-def _clone(source: int, file: int) -> None:
+def clone(source: int, file: int) -> None:
+    """Copy a whole file, holes kept, or share its blocks where the file system can.
+
+    Raises `IntegrityError` when it becomes shorter meanwhile.
+    """
     try:
         fcntl.ioctl(file, _FICLONE, source)
     except OSError:

@@ -54,6 +54,24 @@ def read_plain(folder: Path) -> Iterator[Entry]:
         yield from _Reader(root, beneath.opener(root), None).entries()
 
 
+def read_below(
+    root: int, *, opener: Opener | None = None, closed: frozenset[int] = frozenset()
+) -> Iterator[Entry]:
+    """The entries of the directory descriptor `root`, as `read_plain`; raises `OSError`.
+
+    Directories on the devices in `closed` come without what is in them.
+    """
+    yield from _Reader(root, opener or beneath.opener(root), None, closed).entries()
+
+
+def read_one(file: int) -> Entry:
+    """The entry of anything but a directory, open with O_PATH, as that of a root."""
+    status = os.fstat(file)
+    kind = _KINDS[stat.S_IFMT(status.st_mode)]
+    link = os.readlink(b"", dir_fd=file) if kind is Kind.SYMLINK else b""
+    return _entry(b"", kind, status, link, _xattrs(b"/proc/self/fd/%d" % file, follow=True))
+
+
 @contextlib.contextmanager
 def _opened(folder: Path, flags: int = 0) -> Iterator[int]:
     try:
@@ -87,9 +105,16 @@ def _may_vanish() -> Iterator[None]:
 
 
 class _Reader:
-    def __init__(self, root: int, opener: Opener, opaque: str | None) -> None:
+    def __init__(
+        self,
+        root: int,
+        opener: Opener,
+        opaque: str | None,
+        closed: frozenset[int] = frozenset(),
+    ) -> None:
         self._root = root
         self._open_beneath = opener
+        self._closed = closed
         self._opaque = opaque
         """The xattr of an opaque directory; None where no mark has a meaning."""
         self._first_names: dict[tuple[int, int], bytes] = {}
@@ -103,6 +128,8 @@ class _Reader:
             with _may_vanish():
                 folder = self._open_beneath(self._root, path, os.O_RDONLY | os.O_DIRECTORY)
                 try:
+                    if path and os.fstat(folder).st_dev in self._closed:
+                        continue
                     for entry in self._folder(folder, path):
                         yield entry
                         if entry.kind is Kind.DIRECTORY:
@@ -158,11 +185,11 @@ def _device(kind: Kind, status: os.stat_result) -> tuple[int, int]:
     return os.major(status.st_rdev), os.minor(status.st_rdev)
 
 
-def _xattrs(path: bytes) -> dict[str, bytes]:
+def _xattrs(path: bytes, *, follow: bool = False) -> dict[str, bytes]:
     """All xattrs of a name; none where the file system or the kind of file has none."""
     found = {}
     with contextlib.suppress(OSError):
-        for name in os.listxattr(path, follow_symlinks=False):
+        for name in os.listxattr(path, follow_symlinks=follow):
             with contextlib.suppress(OSError):
-                found[name] = os.getxattr(path, name, follow_symlinks=False)
+                found[name] = os.getxattr(path, name, follow_symlinks=follow)
     return found

@@ -5,7 +5,6 @@ Every archive goes the whole way: `layerkit load`, `layerkit unpack`, and the vi
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import re
@@ -19,6 +18,7 @@ from support.homes import layered
 from support.layer_cases import Case
 from support.listing import wanted
 from support.processes import child, outcome
+from support.swaps import exchange
 from support.tars import (
     archive,
     block,
@@ -442,17 +442,6 @@ def test_a_hostile_layer_stays_inside(cli, load, place, state_root, tmp_path, na
 
 ENDS = {0, 6}
 """Success, and the one error there may be."""
-EXCHANGE = 2
-
-
-def exchange(first, second):
-    """Let two names change places at once; False while one is missing."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    paths = os.fsencode(first), os.fsencode(second)
-    if libc.renameat2(-100, paths[0], -100, paths[1], EXCHANGE) == 0:
-        return True
-    assert ctypes.get_errno() == errno.ENOENT
-    return False
 
 
 def swap_for_ever(folder, away, number, count):

@@ -1,5 +1,6 @@
 """Sizes and times have docker's words."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -167,3 +168,47 @@ def test_a_size_that_a_user_writes(text, size):
 def test_a_duration_that_a_user_writes(text, wanted):
     """Whole numbers with s, m, h, d or w, one behind the other, or 0; all else is none."""
     assert units.parse_duration(text) == wanted
+
+
+MOMENT = 1_700_000_000 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("0", 0),
+        ("1136073845", 1_136_073_845 * 10**9),
+        ("1136073845.000000001", 1_136_073_845 * 10**9 + 1),
+        ("1136073845.5", 1_136_073_845 * 10**9 + 500_000_000),
+        ("10m", MOMENT - 600 * 10**9),
+        ("1h1m1.5s", MOMENT - 3_661_500_000_000),
+        ("3ms2us1ns", MOMENT - 3_002_001),
+        ("999999999999h", 0),
+        ("2013-01-02T00:00:00Z", 1_357_084_800 * 10**9),
+        ("2013-01-02T00:00:00.123456789Z", 1_357_084_800_123_456_789),
+        ("2013-01-02T00:00:00.25-08:00", 1_357_113_600_250_000_000),
+        ("2013-01-02T03:04:05", 1_357_095_845 * 10**9),
+        ("2013-01-02T03:04", 1_357_095_840 * 10**9),
+        ("2013-01-02T03", 1_357_095_600 * 10**9),
+        ("2013-01-02", 1_357_084_800 * 10**9),
+        ("2013-01-02Z", 1_357_084_800 * 10**9),
+        ("1960-01-01", 0),
+        ("", None),
+        ("now", None),
+        ("10", 10 * 10**9),
+        ("-10", None),
+        ("1d", None),
+        ("2013-13-02", None),
+        ("2013-01-02T25:00:00Z", None),
+        ("2013-01-02.5", None),
+        ("2013-01-02T03:04:05.1234567890Z", None),
+        ("٣", None),
+        ("9" * 400, None),
+    ],
+)
+def test_moments_are_as_docker_reads_them(monkeypatch, text, wanted):
+    """Seconds since 1970, a duration before now, or RFC 3339 as far as it goes, here in UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+    assert units.parse_moment(text, MOMENT) == wanted
