@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from layerkit.digest import BlobDigest
@@ -19,8 +20,7 @@ class Phase(Enum):
     UPLOAD = "upload"
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """The name was resolved: what is pulled or pushed, and its layers with their sizes in bytes."""
 
     name: str
@@ -28,8 +28,7 @@ class Resolved:
     layers: tuple[tuple[BlobDigest, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LayerProgress:
+class LayerProgress(Struct, frozen=True):
     """`done` of `total` bytes of one layer's phase are through (total 0: not known)."""
 
     layer: BlobDigest
@@ -38,8 +37,7 @@ class LayerProgress:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayerDone:
+class LayerDone(Struct, frozen=True):
     """The layer is in the store, or in the registry it is pushed to; `reused` when it already was.
 
     `source` is the other repository of that registry that it was mounted from.
@@ -50,8 +48,7 @@ class LayerDone:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """A line the user should see; `severity` is "warning" or "note"."""
 
     severity: str

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class FolderMount:
+class FolderMount(Struct, frozen=True):
     """A folder, shown as it is."""
 
     folder: Path
@@ -19,8 +19,7 @@ class FolderMount:
         return f"folder {self.folder}"
 
 
-@dataclass(frozen=True, slots=True)
-class ErofsMount:
+class ErofsMount(Struct, frozen=True):
     """A read-only EROFS `image`, with its `devices` (layer tars) in the order of its table."""
 
     image: Path
@@ -30,8 +29,7 @@ class ErofsMount:
         return f"erofs image of {len(self.devices)} layers"
 
 
-@dataclass(frozen=True, slots=True)
-class OverlayMount:
+class OverlayMount(Struct, frozen=True):
     """A stack of read-only `lowers` (top first), with a writable `upper` or none.
 
     `upper` and `work` go together and lie on one file system (kernel overlayfs.rst). `volatile`
@@ -53,8 +51,7 @@ RootMount: TypeAlias = OverlayMount | ErofsMount | FolderMount
 """What the root of an image or a container can be."""
 
 
-@dataclass(frozen=True, slots=True)
-class BindMount:
+class BindMount(Struct, frozen=True):
     """One host folder, or with `is_file` anything else, seen at `target`, an absolute path inside the
     container.
 
@@ -68,8 +65,7 @@ class BindMount:
     is_file: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeMount:
+class VolumeMount(Struct, frozen=True):
     """A folder that layerkit keeps under a name, seen at `target`; without a name a new one.
 
     A new one begins with what the image has at `target`, unless `nocopy`.
@@ -81,8 +77,7 @@ class VolumeMount:
     nocopy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TmpfsMount:
+class TmpfsMount(Struct, frozen=True):
     """A file system in memory at `target`; `size` in bytes, None for half of the memory.
 
     `flags` are those of mount(8) that hold beside or against nosuid, nodev, noexec.

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit import linux, loop
 from layerkit.mount import ErofsMount, FolderMount, OverlayMount
@@ -36,8 +37,7 @@ _OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Folders:
+class _Folders(Struct, frozen=True):
     """The folders of an overlay and its mount point, each as a name in /proc/self/fd; its flags."""
 
     lowers: tuple[str, ...]

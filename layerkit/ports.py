@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Protocol: TypeAlias = Literal["tcp", "udp", "sctp"]
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """A port of the container that is reached by one of the host.
 
     `host_port` None: any free one; `host_ip` empty: all addresses of the host.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
 UNLIMITED = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Limits of a control group; sizes in bytes, `cpus` in whole processors, such as 1.5.
 
     `memory_swap` is memory and swap together: None for twice the memory, UNLIMITED for any amount.
@@ -31,8 +31,7 @@ class Limits:
     pids: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ulimit:
+class Ulimit(Struct, frozen=True):
     """A limit of setrlimit(2) by its name without RLIMIT_, such as `nofile`; UNLIMITED is infinity."""
 
     name: str
@@ -40,8 +39,7 @@ class Ulimit:
     hard: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRule:
+class DeviceRule(Struct, frozen=True):
     """Devices that may be used: None for a number means all; `access` has letters of `rwm`."""
 
     kind: Literal["b", "c", "a"]
@@ -50,8 +48,7 @@ class DeviceRule:
     access: str
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """A device of the host that the container gets at `target`."""
 
     source: Path

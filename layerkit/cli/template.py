@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from layerkit.cli.output import printable
 from layerkit.errors import UsageError
@@ -36,8 +37,7 @@ _PADDING = 3
 _NOT_IN_OUTPUT = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A placeholder: the way to a value, () for the whole record, and how it is printed.
 
     With a `key`, the value is a map, of which that is printed; what it has not is empty.
@@ -48,8 +48,7 @@ class Field:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """Text and placeholders in turn."""
 
     parts: tuple[str | Field, ...]
@@ -74,8 +73,7 @@ class Template:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Struct, frozen=True):
     """A template, and whether its lines stand in columns below headings."""
 
     template: Template

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from layerkit.errors import SandboxError
 

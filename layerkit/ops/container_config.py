@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from layerkit.mount import BindMount, TmpfsMount, VolumeMount
 from layerkit.ops.wishes import Isolation, Networking, Wishes
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _MOUNTS: dict[str, Any] = {"bind": BindMount, "volume": VolumeMount, "tmpfs": TmpfsMount}
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerConfig:
+class ContainerConfig(Struct, frozen=True):
     """The process as image and user want it, and what the user wished for around it.
 
     `stop_signal` is the one that asks it to end.
@@ -79,12 +79,12 @@ def _with_source(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """Dataclasses as dicts, mounts among them with their kind."""
+    """Structs as dicts, mounts among them with their kind."""
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
-    if not dataclasses.is_dataclass(value):
+    if not isinstance(value, Struct):
         return value
-    fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    fields = {name: _plain(each) for name, each in asdict(value).items()}
     kinds = [kind for kind, mount in _MOUNTS.items() if isinstance(value, mount)]
     return {"kind": kinds[0], **fields} if kinds else fields
 

@@ -6,8 +6,9 @@ import contextlib
 import re
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit.errors import ConflictError, NotFoundError, StoreError, UsageError
 from layerkit.events import ignore
@@ -30,8 +31,7 @@ _SECOND = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """What a container is made from: an `image` under the `name` it was asked for, and the frozen
     uppers above it, oldest first. The `driver` is that of the frozen ones, else by default the
     configured one.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit.errors import ConflictError
 from layerkit.ops import connecting, containers, rights, states
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from layerkit.store.records import ContainerRecord
 
 
-@dataclass(frozen=True, slots=True)
-class ExecWishes:
+class ExecWishes(Struct, frozen=True):
     """What the user asks for; None where the container decides."""
 
     command: tuple[str, ...]

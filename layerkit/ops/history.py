@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit import oci
 from layerkit.ops import layers
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 MISSING = "<missing>"
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
+class HistoryRow(Struct, frozen=True):
     """One step: the image's id on the newest, `<missing>` on others as docker has it; bytes."""
 
     id: str

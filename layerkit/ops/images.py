@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
@@ -20,8 +21,7 @@ NONE = "<none>"
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRow:
+class ImageRow(Struct, frozen=True):
     """One line of `images`: a name of an image, or an image without one; size in bytes."""
 
     repository: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from layerkit.layer import merge
 from layerkit.ops import content, layers, uppers, views
@@ -39,8 +40,7 @@ class Finding(NamedTuple):
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
-class LayerInfo:
+class LayerInfo(Struct, frozen=True):
     """One layer of an image; `blob_size` in bytes as it is sent."""
 
     blob: BlobDigest

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, StoreError, UsageError
@@ -29,8 +30,7 @@ UP = ("running", "paused", "restarting")
 """The statuses in which there is a process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A container as a list shows it; times are in seconds since 1970.
 
     `image` is the name that it was made from, `image_id` the hex digits of its id. `ports` without

@@ -10,8 +10,9 @@ import os
 import re
 import secrets
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from layerkit import linux
 from layerkit.errors import ConflictError, NotFoundError, UsageError

@@ -6,8 +6,11 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from layerkit.ports import Publication
 from layerkit.store import files
@@ -22,8 +25,7 @@ LOST = 255
 """The exit code of a container whose monitor was killed, so nobody saw how it ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run of a container, as its monitor wrote it; times in seconds since 1970.
 
     `address` and `ports` are those of its network, `pid` that of the first process on the host.
@@ -40,8 +42,7 @@ class Run:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerState:
+class ContainerState(Struct, frozen=True):
     """`status` is created, running, paused or exited; `run` the last run, if there was one."""
 
     status: str
@@ -99,7 +100,7 @@ def write(home: Home, container: ContainerRecord, run: Run) -> None:
     """Record how far a run is."""
     with files.guarded("write container state"):
         target = home.containers / container.id / "state.json"
-        files.write_whole(target, json.dumps(asdict(run)).encode(), home.store.scratch)
+        files.write_whole(target, msgspec.json.encode(run), home.store.scratch)
 
 
 def now() -> float:

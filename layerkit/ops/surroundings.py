@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import posixpath
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict, replace
 
 from layerkit.errors import LayerkitError
 from layerkit.mount import BindMount, TmpfsMount
@@ -55,7 +55,7 @@ class Surroundings:
         rules = EVERYTHING if privileged else DEFAULT_RULES
         allowed = (*rules, *(node.rule for node in self._nodes))
         self._cgroup = making.create(self._container.id, wishes.limits, allowed)
-        asked = {name for name, value in dataclasses.asdict(wishes.limits).items() if value}
+        asked = {name for name, value in asdict(wishes.limits).items() if value}
         missing = [lack for lack in self._cgroup.lacks if lack.limit in asked]
         if missing:
             warn(f"no limit on {making.explain(missing)}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from layerkit.resources import Limits
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Isolation", "Networking", "Wishes"]
 
 
-@dataclass(frozen=True, slots=True)
-class Networking:
+class Networking(Struct, frozen=True):
     """The network: `mode` is bridge, none, host, or `container:NAME`.
 
     `hosts` are pairs of a name and an address for /etc/hosts. `publish_all` gives every port that
@@ -34,8 +34,7 @@ class Networking:
     hosts: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Isolation:
+class Isolation(Struct, frozen=True):
     """What holds the container back; capabilities are names without CAP_, or ALL.
 
     `seccomp` is None for the default profile, "unconfined", or the path of a profile.
@@ -49,8 +48,7 @@ class Isolation:
     readonly: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Struct, frozen=True):
     """What the user asks for; None or empty where the image decides.
 
     With `snapshot` (`CONTAINER@NAME`), that is what it starts from, and its container's image

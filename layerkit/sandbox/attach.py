@@ -6,8 +6,9 @@ import collections
 import contextlib
 import os
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit.errors import SandboxError
 from layerkit.sandbox import frames, messages, poller, signals, terminal
@@ -26,8 +27,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _FORWARDED = (*_ENDING, signal.SIGUSR1, signal.SIGUSR2)
 
 
-@dataclass(frozen=True, slots=True)
-class Stdio:
+class Stdio(Struct, frozen=True):
     """The user's descriptors; `stdin` is None where the container gets no input (no `-i`).
 
     They are read and written, never changed or closed. With a terminal all output goes to `stdout`.
@@ -38,8 +38,7 @@ class Stdio:
     stderr: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExitStatus:
+class ExitStatus(Struct, frozen=True):
     """How a first process ended: with `code`, or by `signal` (then `code` is 0)."""
 
     code: int = 0
@@ -51,8 +50,7 @@ class ExitStatus:
         return self.code if self.signal is None else 128 + self.signal
 
 
-@dataclass(frozen=True, slots=True)
-class Manners:
+class Manners(Struct, frozen=True):
     """How to attach: whether the container has a terminal, the keys that detach from it, and
     whether signals that we get are passed on, where it has none.
     """

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from layerkit.errors import SandboxError, UsageError
 from layerkit.resources import DeviceRule
@@ -24,8 +25,7 @@ _OWN = {"console", "core", "fd", "mqueue", "ptmx", "pts", "shm", "stderr", "stdi
 _DEPTH = 16
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceNode:
+class DeviceNode(Struct, frozen=True):
     """A device file to make at `path` in the container, as the host's one; `mode` without the type."""
 
     path: str

@@ -12,8 +12,9 @@ from __future__ import annotations
 import array
 import socket
 import struct
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,80 +26,69 @@ WINDOW = 4 * PAYLOAD
 _LIMIT = PAYLOAD + 16
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(Struct, frozen=True):
     """What a client wants, told first: to send input, to get the output."""
 
     sends: bool = False
     listens: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """Bytes for the standard input; none mean its end."""
 
     data: bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """Bytes that the container wrote to stream 1 or 2; with a terminal all is 1."""
 
     stream: int
     data: bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """Room for more: so many bytes of stream 0 (by the monitor), 1 or 2 (by a client) have gone on."""
 
     stream: int
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Struct, frozen=True):
     """Nobody reads this stream of the client any more."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
+class Resize(Struct, frozen=True):
     """The size of the client's terminal."""
 
     rows: int
     columns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """Send this signal to the first process."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """Asks for a pidfd of the first process; answered by `Started`, with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """The program runs; its pid on the host."""
 
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The program was not started; `packet` is a message of `layerkit.sandbox.messages`."""
 
     packet: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The first process ended with this code, negative for a signal; there is no more output."""
 
     code: int
@@ -109,8 +99,7 @@ Frame: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(Struct, frozen=True):
     """How a kind of frame is written: a letter, its numbers, and bytes behind them if it has some."""
 
     kind: bytes
@@ -139,7 +128,7 @@ _BY_KIND = {shape.kind: shape for shape in _SHAPES}
 def encode(frame: Frame) -> bytes:
     """The frame as one packet."""
     shape = _BY_TYPE[type(frame)]
-    values = [getattr(frame, field.name) for field in fields(frame)]
+    values = [getattr(frame, name) for name in frame.__struct_fields__]
     tail = values.pop() if shape.has_bytes else b""
     return b"".join((shape.kind, shape.numbers.pack(*values), tail))
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from layerkit.resources import Ulimit
     from layerkit.sandbox.devices import DeviceNode
 
 
-@dataclass(frozen=True, slots=True)
-class LoadSeccomp:
+class LoadSeccomp(Struct, frozen=True):
     """Put all system calls through this compiled program."""
 
-    program: bytes = field(repr=False)
+    program: bytes
 
     def __str__(self) -> str:
         return f"load a seccomp filter of {len(self.program) // 8} instructions"
 
 
-@dataclass(frozen=True, slots=True)
-class NoNewPrivileges:
+class NoNewPrivileges(Struct, frozen=True):
     """Let no program that runs from here on have more rights than the one that started it."""
 
     def __str__(self) -> str:
         return "set no-new-privileges"
 
 
-@dataclass(frozen=True, slots=True)
-class SetUlimits:
+class SetUlimits(Struct, frozen=True):
     """Set these limits of setrlimit(2), soft and hard."""
 
     ulimits: tuple[Ulimit, ...]
@@ -38,8 +36,7 @@ class SetUlimits:
         return f"ulimit {' '.join(f'{each.name}={each.soft}:{each.hard}' for each in self.ulimits)}"
 
 
-@dataclass(frozen=True, slots=True)
-class MakeNode:
+class MakeNode(Struct, frozen=True):
     """Make a device file like one of the host, and the folders on its way."""
 
     node: DeviceNode
@@ -52,8 +49,7 @@ class MakeNode:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MountTmpfs:
+class MountTmpfs(Struct, frozen=True):
     """Mount a file system in memory, on a folder that is made where it is missing."""
 
     target: str
@@ -67,8 +63,7 @@ class MountTmpfs:
         return f"mount tmpfs on {self.target} ({options})"
 
 
-@dataclass(frozen=True, slots=True)
-class LoadInit:
+class LoadInit(Struct, frozen=True):
     """Run the program as the child of a small init, which is the container's first process."""
 
     def __str__(self) -> str:

@@ -11,8 +11,10 @@ import errno
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from layerkit.errors import CommandNotFoundError, NotExecutableError, SandboxError
 from layerkit.sandbox import trampoline
@@ -21,28 +23,24 @@ PACKET_LIMIT = 65536
 _TEXT_LIMIT = 2048  # characters, of up to twelve bytes each in JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Forked:
+class Forked(Struct, frozen=True):
     """The first process of the container has this pid on the host; a pidfd of it comes along."""
 
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """The container's terminal is there; the descriptor of its master comes along."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """Why there is no container; `step` is empty where the text says it all."""
 
     step: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotExecuted:
+class NotExecuted(Struct, frozen=True):
     """The program was not executed, for the reason that the errno `number` says.
 
     `found` tells that its file is there: with ENOENT, something that it needs is not.

@@ -16,8 +16,9 @@ import os
 import signal
 import socket
 import termios
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from msgspec import Struct, field
 
 from layerkit import linux
 from layerkit.sandbox import child, clients, frames, messages, poller, signals
@@ -60,8 +61,7 @@ def _nobody_else(_code: int, _failure: str) -> None:
     """As above."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """What goes on around a process, done by its monitor.
 
     `began` is called with the first process's pid when the program runs, `ended` with the code as
@@ -80,8 +80,7 @@ class Watch:
     keep: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A process to start by its `plan`, which executes `program`, in new namespaces or in those of the process `join` (a pidfd).
 
     With `takes_input` its standard input is open for what clients send; with `clings` it is killed

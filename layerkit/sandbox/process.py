@@ -6,8 +6,9 @@ import contextlib
 import os
 import signal
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit.sandbox import attach, frames, monitor, plan, signals, terminal
 from layerkit.sandbox.attach import ExitStatus, Left, Manners, Stdio
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ExitStatus", "Stdio", "run", "start"]
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """A process that was started, or will fail to be: its monitor, and a channel to that.
 
     The channel is the first one, which sets the pace of the container's output.

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from layerkit.errors import SandboxError, UsageError
 from layerkit.sandbox.capabilities import DOCKER_CAPABILITIES
@@ -25,8 +26,7 @@ SHM_SIZE = 64 << 20
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(Struct, frozen=True):
     """What the user wants other than the image says.
 
     `entrypoint` is None where the user did not speak of it; `()` or `("",)` clears the image's.
@@ -41,8 +41,7 @@ class Overrides:
     groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessSpec:
+class ProcessSpec(Struct, frozen=True):
     """The first process: `env` as `KEY=value` (HOME comes later, from the container's passwd),
     `cwd` absolute, `user` as `[user|uid][:group|gid]` or empty for root. `groups` are further
     ones, by name or number.
@@ -55,8 +54,7 @@ class ProcessSpec:
     groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupPlan:
+class CgroupPlan(Struct, frozen=True):
     """The control groups of a container that the host has made.
 
     `join` are the files to which the first process writes itself, before `private` gives it a
@@ -68,8 +66,7 @@ class CgroupPlan:
     shown: tuple[tuple[str, Path], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxSpec:
+class SandboxSpec(Struct, frozen=True):
     """A container to start.
 
     `root` is writable. `binds` and `tmpfs` are mounted in their order, but those nearer to the root
@@ -90,7 +87,7 @@ class SandboxSpec:
     capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
     readonly_root: bool = False
     cgroup: CgroupPlan | None = None
-    seccomp: bytes | None = field(default=None, repr=False)
+    seccomp: bytes | None = None
     no_new_privileges: bool = False
     ulimits: tuple[Ulimit, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -101,15 +98,14 @@ class SandboxSpec:
     init: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ExecSpec:
+class ExecSpec(Struct, frozen=True):
     """One more process for a container that runs, with a terminal of its own or none."""
 
     process: ProcessSpec
     terminal: bool = False
     capabilities: tuple[str, ...] = DOCKER_CAPABILITIES
     cgroup: CgroupPlan | None = None
-    seccomp: bytes | None = field(default=None, repr=False)
+    seccomp: bytes | None = None
     no_new_privileges: bool = False
     ulimits: tuple[Ulimit, ...] = ()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
 from layerkit.sandbox.isolation import IsolationStep
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from layerkit.sandbox.spec import ProcessSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Unshare:
+class Unshare(Struct, frozen=True):
     """Leave these namespaces for new ones."""
 
     namespaces: tuple[str, ...]
@@ -26,8 +26,7 @@ class Unshare:
         return f"unshare {' '.join(self.namespaces)}"
 
 
-@dataclass(frozen=True, slots=True)
-class JoinNamespaces:
+class JoinNamespaces(Struct, frozen=True):
     """Leave these namespaces for those of a container that runs."""
 
     namespaces: tuple[str, ...]
@@ -36,8 +35,7 @@ class JoinNamespaces:
         return f"join {' '.join(self.namespaces)}"
 
 
-@dataclass(frozen=True, slots=True)
-class JoinNetwork:
+class JoinNetwork(Struct, frozen=True):
     """Leave the network namespace for the one that a descriptor of ours is of."""
 
     descriptor: int
@@ -46,32 +44,28 @@ class JoinNetwork:
         return "join its network"
 
 
-@dataclass(frozen=True, slots=True)
-class NewKeyring:
+class NewKeyring(Struct, frozen=True):
     """Leave the caller's session keyring."""
 
     def __str__(self) -> str:
         return "join a new session keyring"
 
 
-@dataclass(frozen=True, slots=True)
-class LoopbackUp:
+class LoopbackUp(Struct, frozen=True):
     """Bring up the loopback interface of the new network namespace."""
 
     def __str__(self) -> str:
         return "bring up lo"
 
 
-@dataclass(frozen=True, slots=True)
-class IsolateMounts:
+class IsolateMounts(Struct, frozen=True):
     """Let no mount made from here on reach the host."""
 
     def __str__(self) -> str:
         return "make all mounts slaves of the host's"
 
 
-@dataclass(frozen=True, slots=True)
-class HoldBind:
+class HoldBind(Struct, frozen=True):
     """Take hold of a host file or folder while the host's paths still lead to it."""
 
     bind: BindMount
@@ -80,8 +74,7 @@ class HoldBind:
         return f"hold {self.bind.source} for {self.bind.target}"
 
 
-@dataclass(frozen=True, slots=True)
-class MountRoot:
+class MountRoot(Struct, frozen=True):
     """Mount the root on any host folder: in this mount namespace nobody else looks at it."""
 
     root: RootMount
@@ -91,8 +84,7 @@ class MountRoot:
         return f"mount {self.root} on {self.target}"
 
 
-@dataclass(frozen=True, slots=True)
-class PivotRoot:
+class PivotRoot(Struct, frozen=True):
     """Make `root` the root; the old one stays reachable by a descriptor."""
 
     root: Path
@@ -101,8 +93,7 @@ class PivotRoot:
         return f"pivot to {self.root}"
 
 
-@dataclass(frozen=True, slots=True)
-class MakeDirectory:
+class MakeDirectory(Struct, frozen=True):
     """Make a folder on a file system that a step before mounted."""
 
     path: str
@@ -112,8 +103,7 @@ class MakeDirectory:
         return f"make folder {self.path} {self.mode:o}"
 
 
-@dataclass(frozen=True, slots=True)
-class MountFs:
+class MountFs(Struct, frozen=True):
     """Mount a kernel file system on a folder, refused when the path is anything but a folder."""
 
     fstype: str
@@ -126,16 +116,14 @@ class MountFs:
         return f"mount {self.fstype} on {self.target} ({','.join((*self.flags, *options))})"
 
 
-@dataclass(frozen=True, slots=True)
-class DetachOldRoot:
+class DetachOldRoot(Struct, frozen=True):
     """Let go of the host's file systems."""
 
     def __str__(self) -> str:
         return "detach the old root"
 
 
-@dataclass(frozen=True, slots=True)
-class MakeDevice:
+class MakeDevice(Struct, frozen=True):
     """Make a character device that everybody may read and write."""
 
     path: str
@@ -146,8 +134,7 @@ class MakeDevice:
         return f"make device {self.path} {self.major}:{self.minor}"
 
 
-@dataclass(frozen=True, slots=True)
-class Symlink:
+class Symlink(Struct, frozen=True):
     """Make a symbolic link, if `needs` exists (empty: always)."""
 
     path: str
@@ -159,8 +146,7 @@ class Symlink:
         return f"link {self.path} -> {self.to}{condition}"
 
 
-@dataclass(frozen=True, slots=True)
-class Sysctl:
+class Sysctl(Struct, frozen=True):
     """Set a kernel parameter of the container's own namespaces; `required`: if unknown, fail."""
 
     name: str
@@ -171,8 +157,7 @@ class Sysctl:
         return f"sysctl {self.name} = {self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class AttachBind:
+class AttachBind(Struct, frozen=True):
     """Show what `HoldBind` holds at its target; links on the way stay inside the root."""
 
     bind: BindMount
@@ -181,8 +166,7 @@ class AttachBind:
         return f"bind {self.bind.target}{' read-only' if self.bind.readonly else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class MakeMountpoint:
+class MakeMountpoint(Struct, frozen=True):
     """Make the folder or file that a mount is to cover where it is missing."""
 
     path: str
@@ -192,8 +176,7 @@ class MakeMountpoint:
         return f"make mount point {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class ReadonlyPath:
+class ReadonlyPath(Struct, frozen=True):
     """Make a path below /proc read-only, if it exists."""
 
     path: str
@@ -202,8 +185,7 @@ class ReadonlyPath:
         return f"make {self.path} read-only"
 
 
-@dataclass(frozen=True, slots=True)
-class MaskPath:
+class MaskPath(Struct, frozen=True):
     """Hide a file or folder below /proc or /sys, if it exists; `*` stands for any part of a name."""
 
     path: str
@@ -212,8 +194,7 @@ class MaskPath:
         return f"mask {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class SetHostname:
+class SetHostname(Struct, frozen=True):
     """Set the name of the new UTS namespace."""
 
     name: str
@@ -222,8 +203,7 @@ class SetHostname:
         return f"set hostname {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class SetUmask:
+class SetUmask(Struct, frozen=True):
     """Set the umask; until here it is 0."""
 
     mask: int
@@ -232,8 +212,7 @@ class SetUmask:
         return f"umask {self.mask:03o}"
 
 
-@dataclass(frozen=True, slots=True)
-class MakeWorkdir:
+class MakeWorkdir(Struct, frozen=True):
     """Make the working directory, with its parents, where it is missing."""
 
     path: str
@@ -242,16 +221,14 @@ class MakeWorkdir:
         return f"make working directory {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class ReadonlyRoot:
+class ReadonlyRoot(Struct, frozen=True):
     """Make the root file system read-only; what is mounted in it stays as it is."""
 
     def __str__(self) -> str:
         return "make / read-only"
 
 
-@dataclass(frozen=True, slots=True)
-class FindUser:
+class FindUser(Struct, frozen=True):
     """Look the user up in the container's passwd and group files; sets HOME where it is missing."""
 
     user: str
@@ -262,8 +239,7 @@ class FindUser:
         return f"find user {self.user or 'root'}{more}"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenTerminal:
+class OpenTerminal(Struct, frozen=True):
     """Make a pseudo-terminal of the container's devpts the controlling one, perhaps /dev/console."""
 
     is_console: bool = True
@@ -272,16 +248,14 @@ class OpenTerminal:
         return f"open a terminal{' on /dev/console' if self.is_console else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenStreams:
+class OpenStreams(Struct, frozen=True):
     """Put the prepared pipes on descriptors 0 to 2."""
 
     def __str__(self) -> str:
         return "open stdin, stdout, stderr"
 
 
-@dataclass(frozen=True, slots=True)
-class EnterWorkdir:
+class EnterWorkdir(Struct, frozen=True):
     """Change to the working directory."""
 
     path: str
@@ -290,8 +264,7 @@ class EnterWorkdir:
         return f"enter {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class BoundCapabilities:
+class BoundCapabilities(Struct, frozen=True):
     """Give up all other capabilities for this process and all that come from it."""
 
     names: tuple[str, ...]
@@ -300,16 +273,14 @@ class BoundCapabilities:
         return f"bound capabilities to {' '.join(self.names) or 'none'}"
 
 
-@dataclass(frozen=True, slots=True)
-class BecomeUser:
+class BecomeUser(Struct, frozen=True):
     """Become the user that `FindUser` found, with the groups of that user and no other."""
 
     def __str__(self) -> str:
         return "become the user"
 
 
-@dataclass(frozen=True, slots=True)
-class SetCapabilities:
+class SetCapabilities(Struct, frozen=True):
     """Permitted and effective are these, inheritable and ambient are empty (CVE-2022-29162)."""
 
     names: tuple[str, ...]
@@ -318,8 +289,7 @@ class SetCapabilities:
         return f"set {len(self.names)} capabilities"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckWorkdir:
+class CheckWorkdir(Struct, frozen=True):
     """Make sure that the working directory lies in the root (CVE-2024-21626)."""
 
     path: str
@@ -328,16 +298,14 @@ class CheckWorkdir:
         return f"check that {self.path} is inside"
 
 
-@dataclass(frozen=True, slots=True)
-class CloseFiles:
+class CloseFiles(Struct, frozen=True):
     """Close every descriptor but 0 to 2 and the two that execve needs and closes."""
 
     def __str__(self) -> str:
         return "close all other files"
 
 
-@dataclass(frozen=True, slots=True)
-class Execute:
+class Execute(Struct, frozen=True):
     """Become the program, looked up in the PATH of its own environment."""
 
     process: ProcessSpec

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit import linux
 from layerkit.errors import SandboxError
@@ -25,8 +26,7 @@ _NUMBER = re.compile(rb"[0-9]{1,10}")
 _SIGNED = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The ids of the process; `groups` are all of its supplementary groups, `gid` among them."""
 
     uid: int
@@ -35,8 +35,7 @@ class Identity:
     home: str
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A line of passwd(5)."""
 
     name: bytes
@@ -45,8 +44,7 @@ class User:
     home: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A line of group(5)."""
 
     name: bytes

@@ -7,8 +7,9 @@ of files where the file system can share that between copies (FICLONE).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit.mount import FolderMount
 from layerkit.snapshot import delta, disk, fill, upper
@@ -74,8 +75,7 @@ class CopyDriver:
         self._folders.remove(chain.hex + _FLAT)
 
 
-@dataclass(frozen=True, slots=True)
-class CopiedView:
+class CopiedView(Struct, frozen=True):
     """A flat directory."""
 
     folder: Path

@@ -8,8 +8,9 @@ opaque directories"), and the merged mount shows exactly the tree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from layerkit.tree import Kind, Node, Tree, empty, find, inside, join, parents, walk
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from layerkit.tree import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """Directories with parents first, other nodes, and the names to hide; all by path.
 
     `hiding` are those of the other nodes that hide something of the lower tree, whatever they are.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +19,7 @@ UPPER = "upper"
 """Where a driver `is_layered`: the `directory` with what a container changed, in its folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Struct, frozen=True):
     """Layers as a driver needs them, lowest first.
 
     `chains` are the names of the trees up to each layer, `tars` the files with their content (one

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit.errors import StoreError
 from layerkit.mount import ErofsMount, FolderMount, OverlayMount
@@ -27,8 +28,7 @@ _VOLATILE = f"{WORK}/work/incompat/volatile"
 """What the kernel leaves of a volatile mount."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayeredView:
+class LayeredView(Struct, frozen=True):
     """Read-only `lowers`, top first; `top` gives owner, mode, times and xattrs of their root.
 
     `user_xattrs` says how they are mounted, as in `OverlayMount`.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from layerkit.events import Notice
 
@@ -12,8 +13,7 @@ _NOUNS = {"owner": "owner", "device": "device file", "xattr": "extended attribut
 _PATH_LIMIT = 400  # characters
 
 
-@dataclass(slots=True)
-class Skipped:
+class Skipped(Struct):
     """How often something could not be kept: "owner", "device", "xattr"; `first` is the first of it.
 
     Under "recorded" are the owners that are only written down, in `user.rootlesscontainers`.

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from layerkit.digest import BlobDigest, DiffID
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRecord:
+class LayerRecord(Struct, frozen=True):
     """One layer of an image: its blob as the registry has it, and its diffID."""
 
     blob: BlobDigest
     diff_id: DiffID
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
+class ImageRecord(Struct, frozen=True):
     """One image: a manifest for one platform. Its id is the digest of its config.
 
     `created` is the config's time as text; `size` the bytes of all files of all layers.
@@ -34,8 +33,7 @@ class ImageRecord:
     layers: tuple[LayerRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NameRecord:
+class NameRecord(Struct, frozen=True):
     """A name and the image it stands for; `target` is the digest the registry gave (of an index,
     or of the manifest itself). The blob of an index may be missing: earlier versions kept none.
     """
@@ -45,8 +43,7 @@ class NameRecord:
     target: BlobDigest
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRecord:
+class ContainerRecord(Struct, frozen=True):
     """A container: its 64-hex id, its name, and the image it was made from, which stays while it
     does. `created` is in seconds since 1970; `driver` who made the folder that it writes to, `chain`
     the frozen uppers it stands on, oldest first.
@@ -61,8 +58,7 @@ class ContainerRecord:
     chain: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotRecord:
+class SnapshotRecord(Struct, frozen=True):
     """A named state of a container: frozen uppers, oldest first, the last one called as it is.
 
     `container` is an id, `created` in seconds since 1970.

@@ -9,9 +9,11 @@ import contextlib
 import os
 import signal
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from layerkit.errors import SandboxError
 from layerkit.sandbox.cgroups import files, settings, stats
@@ -33,8 +35,7 @@ _FREEZING = 10.0
 """Seconds that processes may take to freeze."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cgroup:
+class Cgroup(Struct, frozen=True):
     """The group `name` in each of the trees that have it; `lacks` is what it does not limit."""
 
     name: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from layerkit.errors import UsageError
 from layerkit.resources import UNLIMITED, Limits
@@ -29,8 +31,7 @@ _LEAST_MEMORY = 6 << 20
 _LEAST_SHARES, _MOST_SHARES = 2, 262_144
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """A `text` for a file; `limit` is the field of `Limits` that it is for, or `devices`."""
 
     path: str
@@ -38,8 +39,7 @@ class Write:
     limit: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lack:
+class Lack(Struct, frozen=True):
     """What is not limited, a field of `Limits` or `devices`, and why."""
 
     limit: str
@@ -70,7 +70,7 @@ def _amount(size: int | None) -> float:
 
 def _said(limits: Limits) -> Limits:
     """The limits without zeros, which say nothing in docker; for `pids` they say: any number."""
-    said = {each.name: getattr(limits, each.name) or None for each in fields(limits)}
+    said = {name: value or None for name, value in asdict(limits).items()}
     said["pids"] = UNLIMITED if limits.pids == 0 else limits.pids
     return Limits(**said)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from layerkit.sandbox.cgroups.files import number, pairs, text
 from layerkit.sandbox.cgroups.hierarchies import folder, home_of
@@ -17,8 +18,7 @@ _NO_LIMIT = 1 << 60
 """Version 1 has a number near the largest one for no limit, by page size."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(Struct, frozen=True):
     """What `docker stats` counts; None where no controller counts it, or there is no limit.
 
     `cpu` in nanoseconds of processor time; the rest in bytes, but `pids` in tasks. `memory` is

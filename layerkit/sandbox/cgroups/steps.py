@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from layerkit.mount import BindMount
 
 
-@dataclass(frozen=True, slots=True)
-class JoinCgroups:
+class JoinCgroups(Struct, frozen=True):
     """Move into control groups, by the file of each that takes a process."""
 
     files: tuple[str, ...]
@@ -19,8 +19,7 @@ class JoinCgroups:
         return f"join {len(self.files)} control groups"
 
 
-@dataclass(frozen=True, slots=True)
-class MountCgroups:
+class MountCgroups(Struct, frozen=True):
     """Show the held folders of control groups read-only, below `target` or as `target` itself."""
 
     target: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from layerkit.mount import BindMount, OverlayMount, TmpfsMount
@@ -194,7 +194,7 @@ def test_the_plan_is_the_known_one():
 )
 def test_an_option_changes_its_own_steps_only(change, gone, new):
     """Each option of the spec replaces or adds exactly the steps that are about it."""
-    changed = set(lines(dataclasses.replace(SPEC, **change)).splitlines())
+    changed = set(lines(msgspec.structs.replace(SPEC, **change)).splitlines())
     default = set(GOLDEN.splitlines())
 
     assert (default - changed, changed - default) == (gone, new)
@@ -225,7 +225,7 @@ def test_the_order_that_keeps_the_image_inside(first, then):
     for terminal in (False, True):
         kinds = [
             type(step)
-            for step in plan(dataclasses.replace(SPEC, terminal=terminal, readonly_root=True))
+            for step in plan(msgspec.structs.replace(SPEC, terminal=terminal, readonly_root=True))
         ]
         last_first = len(kinds) - 1 - kinds[::-1].index(first)
         assert last_first < kinds.index(then)
@@ -234,7 +234,7 @@ def test_the_order_that_keeps_the_image_inside(first, then):
 def test_a_cgroup_is_joined_before_its_namespace_is_made():
     """The root of a cgroup namespace is the group of the one who makes it; mounts need both."""
     cgroup = CgroupPlan(("/c/cgroup.procs",), private=True, shown=(("", Path("/c")),))
-    found = lines(dataclasses.replace(SPEC, cgroup=cgroup)).splitlines()
+    found = lines(msgspec.structs.replace(SPEC, cgroup=cgroup)).splitlines()
 
     order = ["unshare mount uts ipc network", "join 1 control groups", "unshare cgroup"]
     assert found[:3] == order
@@ -245,7 +245,7 @@ def test_a_cgroup_is_joined_before_its_namespace_is_made():
 
 def test_outer_mounts_come_first():
     """A mount never hides one further in; those beside each other keep their order."""
-    spec = dataclasses.replace(
+    spec = msgspec.structs.replace(
         SPEC,
         binds=(
             BindMount(Path("/h"), "/a/b/c"),
@@ -268,7 +268,7 @@ def test_a_filter_is_loaded_while_it_is_allowed_to_be():
         (True, isolation.NoNewPrivileges, isolation.LoadSeccomp),
         (True, steps.CloseFiles, isolation.NoNewPrivileges),
     ):
-        spec = dataclasses.replace(SPEC, seccomp=bytes(8), no_new_privileges=no_new)
+        spec = msgspec.structs.replace(SPEC, seccomp=bytes(8), no_new_privileges=no_new)
         kinds = [type(step) for step in plan(spec)]
         assert kinds.index(before) < kinds.index(behind)
     assert kinds[-2:] == [isolation.LoadSeccomp, steps.Execute]
