@@ -15,7 +15,7 @@ from layerkit.sandbox import process as processes
 from layerkit.sandbox import terminal
 from layerkit.sandbox.cgroups import group as groups
 from layerkit.sandbox.frames import Hello
-from layerkit.sandbox.monitor import Job
+from layerkit.sandbox.job import Job
 from layerkit.sandbox.plan import plan_exec
 from layerkit.sandbox.spec import ExecSpec, exec_process
 

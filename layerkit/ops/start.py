@@ -12,8 +12,8 @@ from layerkit.events import Notice, ignore
 from layerkit.ops import connecting, containers, mountpoints, states, uppers
 from layerkit.ops.surroundings import Surroundings
 from layerkit.sandbox import process as processes
+from layerkit.sandbox.job import Job, Watch
 from layerkit.sandbox.log import LogWriter
-from layerkit.sandbox.monitor import Job, Watch
 from layerkit.sandbox.plan import plan
 from layerkit.store.files import Lock, guarded
 

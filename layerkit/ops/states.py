@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from layerkit.errors import StoreError
 from layerkit.ports import Publication
 from layerkit.store import files
 
@@ -80,20 +81,33 @@ def read(home: Home, container: ContainerRecord) -> ContainerState:
     It runs as long as its monitor holds its lock and has not written its end.
     """
     folder = home.containers / container.id
-    # The lock first: an end that is written before it is let go is then always seen.
-    is_held = _is_locked(folder / "lock")
-    run = _read(folder / "state.json")
+    with files.guarded("read container"):
+        return _read(folder)
+
+
+def _read(folder: Path) -> ContainerState:
+    is_held, run = _seen(folder)
     if run is None or (is_held and run.pid is None and run.finished is None):
         return ContainerState("created")
     if run.finished is not None:
         return ContainerState("exited", run)
     if is_held:
         return ContainerState("paused" if (folder / "paused").exists() else "running", run)
-    return ContainerState("exited", replace(run, finished=_last_seen(folder), exit_code=LOST))
+    last_seen = (folder / "state.json").stat().st_mtime
+    return ContainerState("exited", replace(run, finished=last_seen, exit_code=LOST))
 
 
-def _last_seen(folder: Path) -> float:
-    return max((folder / name).stat().st_mtime for name in ("state.json", "lock"))
+def _seen(folder: Path) -> tuple[bool, Run | None]:
+    """Whether a monitor holds the lock, and the last run, both at one moment.
+
+    A start or an end between two looks must not pass for a monitor that was killed.
+    """
+    run = _read_run(folder / "state.json")
+    while True:
+        is_held = _is_locked(folder / "lock")
+        before, run = run, _read_run(folder / "state.json")
+        if run == before:
+            return is_held, run
 
 
 def write(home: Home, container: ContainerRecord, run: Run) -> None:
@@ -108,14 +122,15 @@ def now() -> float:
     return time.time()
 
 
-def _read(path: Path) -> Run | None:
-    with files.guarded("read container"):
-        try:
-            values = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            return None
-    ports = tuple(Publication(**each) for each in values.pop("ports", ()))
-    return Run(ports=ports, **values)
+def _read_run(path: Path) -> Run | None:
+    try:
+        values = json.loads(path.read_bytes())
+        ports = tuple(Publication(**each) for each in values.pop("ports", ()))
+        return Run(ports=ports, **values)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"cannot read container: {path}: {error}") from None
 
 
 def _is_locked(path: Path) -> bool:

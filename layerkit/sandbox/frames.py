@@ -115,7 +115,7 @@ _SHAPES = (
     _Shape(b"t", Taken, struct.Struct("!BI")),
     _Shape(b"u", Unread, struct.Struct("!B")),
     _Shape(b"r", Resize, struct.Struct("!HH")),
-    _Shape(b"s", Signal, struct.Struct("!I")),
+    _Shape(b"s", Signal, struct.Struct("!B")),
     _Shape(b"a", Ask, struct.Struct("!")),
     _Shape(b"g", Started, struct.Struct("!I")),
     _Shape(b"f", Failed, struct.Struct("!"), has_bytes=True),
@@ -134,7 +134,9 @@ def encode(frame: Frame) -> bytes:
 
 
 def decode(packet: bytes) -> Frame:
-    """The frame that `packet` is; raises `ValueError` for what is none."""
+    """The frame that `packet` is; raises `ValueError` for what is none, or more than one holds."""
+    if len(packet) > _LIMIT:
+        raise ValueError(f"bad frame {packet[:20]!r}: more than {_LIMIT} bytes")
     shape = _BY_KIND.get(packet[:1])
     if shape is None:
         raise ValueError(f"bad frame {packet[:20]!r}: unknown kind")
@@ -154,9 +156,9 @@ def send(channel: socket.socket, frame: Frame, *descriptors: int) -> None:
 def receive(channel: socket.socket) -> Frame | None:
     """The next frame, None at the end; raises `OSError` and `ValueError`."""
     try:
-        packet = channel.recv(_LIMIT)
+        packet = channel.recv(_LIMIT + 1)
     except ConnectionResetError:  # it left without reading all of ours; what it sent is still here
-        packet = channel.recv(_LIMIT)
+        packet = channel.recv(_LIMIT + 1)
     return decode(packet) if packet else None
 
 
@@ -164,7 +166,7 @@ def receive_with(channel: socket.socket) -> tuple[Frame | None, list[int]]:
     """As `receive`, with the descriptors that came along (close-on-exec)."""
     descriptors = array.array("i")
     space = socket.CMSG_LEN(descriptors.itemsize)
-    packet, extra, _, _ = channel.recvmsg(_LIMIT, space, socket.MSG_CMSG_CLOEXEC)
+    packet, extra, _, _ = channel.recvmsg(_LIMIT + 1, space, socket.MSG_CMSG_CLOEXEC)
     for _, _, data in extra:
         descriptors.frombytes(data)
     return (decode(packet) if packet else None), descriptors.tolist()

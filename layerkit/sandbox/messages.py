@@ -1,7 +1,7 @@
-"""What the two processes of a container tell the one that started it, one message a packet.
+"""What a process tells its monitor on its way to the program, one message a packet.
 
 The channel is a SOCK_SEQPACKET socket pair, so a message is read whole or not at all. Its end says
-that the program runs: execve closes the last descriptor of the container's side.
+that the program runs: execve closes the last descriptor of that side.
 """
 
 from __future__ import annotations
@@ -21,12 +21,6 @@ from layerkit.sandbox import trampoline
 
 PACKET_LIMIT = 65536
 _TEXT_LIMIT = 2048  # characters, of up to twelve bytes each in JSON
-
-
-class Forked(Struct, frozen=True):
-    """The first process of the container has this pid on the host; a pidfd of it comes along."""
-
-    pid: int
 
 
 class Opened(Struct, frozen=True):
@@ -50,11 +44,9 @@ class NotExecuted(Struct, frozen=True):
     found: bool
 
 
-Message: TypeAlias = Forked | Opened | Failed | NotExecuted
+Message: TypeAlias = Opened | Failed | NotExecuted
 
-_KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Forked, Opened, Failed, NotExecuted)
-}
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Opened, Failed, NotExecuted)}
 
 
 def encode(message: Message) -> bytes:

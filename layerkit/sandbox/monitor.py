@@ -16,9 +16,7 @@ import os
 import signal
 import socket
 import termios
-from typing import TYPE_CHECKING, NoReturn, Protocol
-
-from msgspec import Struct, field
+from typing import TYPE_CHECKING, NoReturn
 
 from layerkit import linux
 from layerkit.sandbox import child, clients, frames, messages, poller, signals
@@ -28,75 +26,15 @@ from layerkit.sandbox.poller import READ, WRITE
 from layerkit.sandbox.relay import CHUNK, Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
+    from layerkit.sandbox.job import Job, Log
     from layerkit.sandbox.poller import Waiting
     from layerkit.sandbox.signals import Inbox
-    from layerkit.sandbox.steps import Step
 
 _STDIN, _STDOUT, _STDERR = range(3)
 _STREAMS = {_STDOUT: "stdout", _STDERR: "stderr"}
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-
-
-class Log(Protocol):
-    """What keeps all output."""
-
-    def write(self, stream: str, data: bytes) -> None:
-        """Keep what was written to stdout or stderr."""
-
-    def close(self) -> None:
-        """Keep what is still held."""
-
-
-def _nobody(_number: int) -> None:
-    """Nobody wants to know."""
-
-
-def _nothing() -> None:
-    """As above."""
-
-
-def _nobody_else(_code: int, _failure: str) -> None:
-    """As above."""
-
-
-class Watch(Struct, frozen=True):
-    """What goes on around a process, done by its monitor.
-
-    `began` is called with the first process's pid when the program runs, `ended` with the code as
-    shells have it, and why if it never ran, when there is no more output; both before any client is told, and `afterwards` when they
-    were, and all mounts are gone; with `discards`,
-    the container's mounts are gone by then. `log` opens what keeps the output; `listener` takes clients; `keep` are descriptors that
-    are to stay open as long as the monitor is there.
-    """
-
-    log: Callable[[], Log] | None = None
-    listener: socket.socket | None = None
-    began: Callable[[int], None] = _nobody
-    ended: Callable[[int, str], None] = _nobody_else
-    afterwards: Callable[[], None] = _nothing
-    discards: bool = False
-    keep: tuple[int, ...] = ()
-
-
-class Job(Struct, frozen=True):
-    """A process to start by its `plan`, which executes `program`, in new namespaces or in those of the process `join` (a pidfd).
-
-    With `takes_input` its standard input is open for what clients send; with `clings` it is killed
-    when its first client goes. `given` are descriptors that the plan speaks of, `size` is that of its
-    terminal.
-    """
-
-    plan: Sequence[Step]
-    program: str
-    terminal: bool = False
-    takes_input: bool = False
-    clings: bool = False
-    given: tuple[int, ...] = ()
-    size: tuple[int, int] | None = None
-    join: int | None = None
-    watch: Watch = field(default_factory=Watch)
 
 
 def run(job: Job, client: Client) -> NoReturn:
@@ -113,7 +51,11 @@ def run(job: Job, client: Client) -> NoReturn:
         code = 0
     except BaseException as error:  # noqa: BLE001  nothing may get out of a forked process
         text = str(getattr(error, "message", "")) or f"{type(error).__name__}: {error}"
-        client.push(frames.Failed(messages.encode(messages.Failed("watch the container", text))))
+        failure = messages.Failed("watch the container", text)
+        told = messages.error(failure, job.program)
+        with contextlib.suppress(BaseException):
+            job.watch.ended(told.exit_code, told.message)
+        client.push(frames.Failed(messages.encode(failure)))
     finally:
         os._exit(code)
 

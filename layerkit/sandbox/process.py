@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from layerkit.sandbox import attach, frames, monitor, plan, signals, terminal
+from layerkit.sandbox import attach, monitor, plan, signals, terminal
 from layerkit.sandbox.attach import ExitStatus, Left, Manners, Stdio
 from layerkit.sandbox.clients import Client
 from layerkit.sandbox.frames import Hello
-from layerkit.sandbox.monitor import Job
+from layerkit.sandbox.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,10 +86,6 @@ def run(
 
 
 def _end(running: Running) -> None:
-    """See the monitor off, with the container if that still runs."""
-    running.channel.setblocking(True)
-    with contextlib.suppress(OSError):
-        frames.send(running.channel, frames.Signal(signal.SIGKILL))
-        while frames.receive(running.channel) is not None:
-            pass
+    """See the monitor off, with the container if that still runs, since it clings to us."""
+    running.channel.close()
     os.waitpid(running.monitor, 0)

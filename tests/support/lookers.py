@@ -10,11 +10,14 @@ from layerkit.events import Notice, ignore
 from layerkit.limits import DEFAULT
 from layerkit.oci import Platform
 from layerkit.ops import containers
+from layerkit.ops.container_config import ContainerConfig
 from layerkit.ops.home import Home
 from layerkit.ops.images import find_image
 from layerkit.ops.look import Looker
 from layerkit.ops.pull import pull
+from layerkit.ops.wishes import Wishes
 from layerkit.registry import Client, Limits
+from layerkit.sandbox.spec import ProcessSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +61,7 @@ def bring(root: Path, name: str) -> str:
 
 def make_container(root: Path, image: str, name: str) -> Path:
     """A container that never ran; its upper directory, to put changes in."""
-    config = containers.ContainerConfig(("sh",), (), "/", "", "host", tty=False, network="none")
+    config = ContainerConfig(ProcessSpec(("sh",), ()), "host", Wishes())
     with Home(root) as home:
         record: ContainerRecord = containers.create(
             home,

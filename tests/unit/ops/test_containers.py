@@ -10,7 +10,7 @@ from support import disks, homes, tars
 from support.processes import child, until
 
 from layerkit.errors import ConflictError, NotFoundError, StoreError, StoreFullError, UsageError
-from layerkit.ops import containers, surroundings
+from layerkit.ops import containers, states, surroundings
 from layerkit.ops.home import Home
 from layerkit.store.files import Lock
 
@@ -142,23 +142,6 @@ def test_an_ambiguous_id_is_refused(home, image):
         containers.find_container(home, digit)
 
 
-def test_the_state_of_a_container(home, image):
-    """Created, then running while its lock is held, then exited; killed is exited, too."""
-    container = homes.create(home, image)
-    folder = containers.folder_of(home, container)
-    seen = [containers.state(home, container).status]
-    with Lock(folder / "lock"):
-        seen.append(containers.state(home, container).status)
-        containers.write_state(home, container, started=5.0)
-        seen.append(containers.state(home, container).status)
-    seen.append(containers.state(home, container).status)
-    containers.write_state(home, container, started=5.0, exit_code=0)
-
-    assert seen == ["created", "running", "running", "exited"]
-    state = containers.state(home, container)
-    assert (state.status, state.exit_code, state.started) == ("exited", 0, 5.0)
-
-
 def test_a_container_is_removed(home, image):
     """Record and files go; its name is free again."""
     container = homes.create(home, image, name="box")
@@ -176,6 +159,7 @@ def test_a_running_container_stays(home, image):
 
     def run():
         with Lock(folder / "lock"):
+            states.write(home, container, states.Run(5.0, pid=os.getpid()))
             (folder / "runs").touch()
             until(lambda: False)
 

@@ -9,9 +9,11 @@ import pytest
 from support import homes, tars
 
 from layerkit.errors import NotFoundError, UsageError
-from layerkit.ops import containers
+from layerkit.ops import containers, states
 from layerkit.ops.inspect import inspect
+from layerkit.ops.states import Run
 from layerkit.ops.tag import tag
+from layerkit.store.files import Lock
 
 LAYERS = [tars.archive(tars.file("a", "x" * 100)), tars.archive(tars.file("b", "y"))]
 RUNTIME = {"Env": ["A=b"], "Cmd": ["sh"], "Labels": {"x": "y"}, "ExposedPorts": {"80/tcp": {}}}
@@ -106,12 +108,10 @@ def test_a_container_has_dockers_fields(home, image, container):
 @pytest.mark.root
 def test_the_state_of_a_container(home, container):
     """It runs while somebody holds its lock, and has an exit code afterwards."""
-    from layerkit.store.files import Lock  # noqa: PLC0415
-
     with Lock(containers.folder_of(home, container) / "lock"):
-        containers.write_state(home, container, started=1_000_000_000.25)
+        states.write(home, container, Run(1_000_000_000.25, pid=7))
         running = inspect(home, "box")["State"]
-    containers.write_state(home, container, started=1_000_000_000.25, exit_code=3)
+    states.write(home, container, Run(1_000_000_000.25, 7, finished=1_000_000_001.0, exit_code=3))
     ended = inspect(home, "box")["State"]
 
     assert (running["Status"], running["Running"]) == ("running", True)
@@ -130,7 +130,7 @@ def test_the_state_of_a_container(home, container):
 )
 def test_times_are_rounded_as_a_whole(home, container, seconds, text):
     """A fraction that rounds up takes the second with it."""
-    containers.write_state(home, container, started=seconds)
+    states.write(home, container, Run(seconds))
 
     assert inspect(home, "box")["State"]["StartedAt"] == text
 

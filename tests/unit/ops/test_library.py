@@ -184,7 +184,7 @@ def test_a_container_is_compared(home, pulled, state_root):
 @pytest.mark.root
 def test_a_run_pulls_what_is_missing(home, registry):
     """The image comes by the client that is given, before anything starts."""
-    options = layerkit.RunOptions(image=f"{registry.host}/none:1")
+    options = layerkit.Wishes(image=f"{registry.host}/none:1")
     with layerkit.connect() as client, pytest.raises(NotFoundError):
         layerkit.run(home, options, client=client)
 

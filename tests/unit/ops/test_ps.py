@@ -4,7 +4,7 @@ import pytest
 from support import homes, tars
 
 from layerkit.errors import UsageError
-from layerkit.ops import containers, ps
+from layerkit.ops import containers, ps, states
 from layerkit.ops.ps import Listed
 from layerkit.ports import Publication
 
@@ -133,15 +133,19 @@ def test_containers_are_listed(home, image):
     """L09: the newest first, with what is known of the last run."""
     old = homes.create(home, image, name="old")
     new = homes.create(home, image, name="new")
-    containers.write_state(home, old, started=5.0, exit_code=3)
+    states.write(home, old, states.Run(5.0, finished=6.0, exit_code=3))
 
     first, second = ps.list_containers(home)
 
     assert (first.id, first.names, first.status) == (new.id, ("new",), "created")
     assert (second.status, second.exit_code, second.started) == ("exited", 3, 5.0)
-    assert second.finished >= second.created
+    assert second.finished == 6.0
     assert (second.image, second.image_id) == ("app:1", image.config.hex)
-    assert (second.command, second.networks, second.size) == (homes.CONFIG.args, ("none",), None)
+    assert (second.command, second.networks, second.size) == (
+        homes.CONFIG.process.args,
+        ("none",),
+        None,
+    )
 
 
 @pytest.mark.root

@@ -1,4 +1,4 @@
-"""What goes over the channel between a container's processes and layerkit."""
+"""What a process tells its monitor on its way to the program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from layerkit.sandbox.messages import (
     PACKET_LIMIT,
     Failed,
-    Forked,
     NotExecuted,
     Opened,
     decode,
@@ -22,7 +21,6 @@ from layerkit.sandbox.messages import (
 )
 
 MESSAGES = [
-    Forked(4711),
     Opened(),
     Failed("mount proc on /proc", "Operation not permitted"),
     Failed("enter /caf\udce9", "not UTF-8"),
@@ -51,11 +49,11 @@ def test_descriptors_come_along_until_the_end():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
-            send(theirs, Forked(1), theirs.fileno())
-            send(theirs, Opened())
+            send(theirs, Opened(), theirs.fileno())
+            send(theirs, Failed("", "why"))
 
         message, (copy,) = receive(ours)
-        assert (message, os.get_inheritable(copy)) == (Forked(1), False)
+        assert (message, os.get_inheritable(copy)) == (Opened(), False)
         os.close(copy)
-        assert receive(ours) == (Opened(), [])
+        assert receive(ours) == (Failed("", "why"), [])
         assert receive(ours) is None

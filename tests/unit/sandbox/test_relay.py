@@ -1,136 +1,148 @@
-"""Pumps between descriptors."""
+"""Bytes on their way to a descriptor."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
 import select
-import socket
+import signal
 
 import pytest
 
-from layerkit.sandbox.relay import CHUNK, Pump
+from layerkit.sandbox.relay import CHUNK, Sink
 
 
 @pytest.fixture
-def ends():
-    """Notes each call of a pump's end."""
-    return []
-
-
-@pytest.fixture
-def pipes():
-    """Two pipes as (read, write) pairs, closed afterwards where they still are open."""
-    pairs = [os.pipe(), os.pipe()]
-    yield pairs
-    for descriptor in (end for pair in pairs for end in pair):
+def pipe():
+    """A pipe's ends; the writing one blocks."""
+    reading, writing = os.pipe()
+    yield reading, writing
+    for each in (reading, writing):
         try:
-            os.close(descriptor)
+            os.close(each)
         except OSError:
             continue
 
 
-def close(pipes, pair, end):
-    """Close one end of one of the pipes, and keep its number from being used again."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, pipes[pair][end])
-    os.close(null)
+def fill(descriptor):
+    """Write until there is no room; how much that was."""
+    os.set_blocking(descriptor, False)
+    count = 0
+    try:
+        while True:
+            count += os.write(descriptor, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(descriptor, True)
+        return count
 
 
-def turn(pump):
-    """Let the pump do one thing, if one is possible at once; whether it was."""
-    descriptor, event = pump.wanted()
-    poller = select.poll()
-    poller.register(descriptor, event)
-    ready = dict(poller.poll(0))
-    pump.move(ready.get(descriptor, 0))
-    return bool(ready)
+def drain(descriptor, count):
+    """Read so many bytes."""
+    data = b""
+    while len(data) < count:
+        data += os.read(descriptor, count - len(data))
+    return data
 
 
-def test_bytes_come_out_as_they_went_in(pipes, ends):
-    """What is read is written, then the pump waits for more."""
-    (source, feed), (out, sink) = pipes
-    pump = Pump(source, sink, lambda: ends.append(1))
-    os.write(feed, b"abc")
+def test_what_there_is_room_for_is_written_at_once(pipe):
+    """A descriptor that does not block holds nothing while there is room."""
+    reading, writing = pipe
+    os.set_blocking(writing, False)
+    sink = Sink(writing)
 
-    assert turn(pump)
-    assert pump.holding
-    assert turn(pump)
-    assert os.read(out, 10) == b"abc"
-    assert not pump.holding
-    assert not turn(pump)
-    assert (pump.over, ends) == (False, [])
+    sink.put(b"abc")
+
+    assert (sink.holding, os.read(reading, 9)) == (False, b"abc")
 
 
-def test_the_end_of_the_source_is_the_end(pipes, ends):
-    """At end of file the pump ends, once."""
-    (source, _), (_, sink) = pipes
-    close(pipes, 0, 1)
-    pump = Pump(source, sink, lambda: ends.append(1))
+def test_a_blocking_descriptor_is_not_touched_before_there_is_room(pipe):
+    """Other people's descriptors block; a full one is asked first, and nobody waits."""
+    reading, writing = pipe
+    count = fill(writing)
+    sink = Sink(writing)
 
-    turn(pump)
-    pump.end()
+    sink.put(b"abc")
 
-    assert (pump.over, ends) == (True, [1])
-
-
-def test_a_sink_that_nobody_reads_is_the_end(pipes, ends):
-    """When the reader has gone, the pump ends, so the writer can notice."""
-    (source, feed), (_, sink) = pipes
-    pump = Pump(source, sink, lambda: ends.append(1))
-    os.write(feed, b"abc")
-    turn(pump)
-    close(pipes, 1, 0)
-
-    turn(pump)
-
-    assert (pump.over, ends) == (True, [1])
+    assert (sink.holding, os.get_blocking(writing)) == (True, True)
+    drain(reading, count)
+    sink.flush()
+    assert (sink.holding, os.read(reading, 9)) == (False, b"abc")
 
 
-def test_a_full_sink_is_waited_for(pipes, ends):
-    """No byte is read while there is no room for it, and a blocking sink never blocks the pump."""
-    (source, feed), (out, sink) = pipes
-    os.set_blocking(feed, False)
-    pump = Pump(source, sink, lambda: ends.append(1))
-    data = bytes(range(256)) * (CHUNK // 256)
-    sent = 0
-    for _ in range(1000):
-        with contextlib.suppress(BlockingIOError):
-            sent += os.write(feed, data)
-        if not turn(pump):
-            break
-    else:
-        pytest.fail("the pump never waits")
+def test_a_blocking_pipe_gets_what_it_promises_room_for(pipe):
+    """A write after poll said that there is room never blocks, however much is held."""
+    reading, writing = pipe
+    count = fill(writing)
+    sink = Sink(writing)
+    data = os.urandom(CHUNK)
+    sink.put(data)
+    drain(reading, select.PIPE_BUF)
+    came = b""
 
-    assert pump.holding
-    assert pump.wanted() == (sink, select.POLLOUT)
-    assert sent > CHUNK
-    assert os.read(out, CHUNK) == data
+    while sink.holding:  # a write that blocked would end the test by its time limit
+        poller = select.poll()
+        poller.register(writing, select.POLLOUT)
+        if poller.poll(0):
+            sink.flush()
+        else:
+            came += os.read(reading, select.PIPE_BUF)
 
-
-def test_a_readiness_of_somebody_else_is_not_the_pumps(pipes):
-    """A descriptor that is ready for another event only is not touched."""
-    (source, feed), (_, sink) = pipes
-    os.write(feed, b"abc")
-    pump = Pump(source, sink, lambda: None)
-
-    pump.move(select.POLLOUT)
-
-    assert not pump.holding
+    came += drain(reading, count - select.PIPE_BUF + CHUNK - len(came))
+    assert came[-CHUNK:] == data
 
 
-def test_a_terminal_that_nobody_has_open_may_come_back():
-    """EIO of a master is a rest when the source may return, and the end otherwise."""
-    master, slave = pty.openpty()
-    os.close(slave)
-    left, right = socket.socketpair()
-    with left, right:
-        patient = Pump(master, left.fileno(), lambda: None, source_may_return=True)
-        strict = Pump(master, left.fileno(), lambda: None)
-        turn(patient)
-        turn(strict)
-    os.close(master)
+def test_the_rest_is_held(pipe):
+    """What a descriptor that does not block has no room for waits, in order."""
+    reading, writing = pipe
+    count = fill(writing)
+    drain(reading, 8192)
+    os.set_blocking(writing, False)
+    sink = Sink(writing)
+    data = os.urandom(CHUNK)
 
-    assert (patient.resting, patient.over) == (True, False)
-    assert (strict.resting, strict.over) == (False, True)
+    sink.put(data)
+
+    assert sink.holding
+    came = drain(reading, count)
+    while sink.holding:
+        sink.flush()
+        came += os.read(reading, CHUNK)
+    assert came[-CHUNK:] == data
+
+
+def test_nobody_reads_any_more(pipe):
+    """It is told, and what is put from then on is lost without an error."""
+    reading, writing = pipe
+    os.close(reading)
+    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        sink = Sink(writing)
+        sink.put(b"abc")
+        sink.flush()
+        assert (sink.broken, sink.holding) == (True, False)
+        sink.put(b"more")
+        assert not sink.holding
+    finally:
+        signal.signal(signal.SIGPIPE, before)
+
+
+def test_a_full_disk_is_as_nobody_who_reads():
+    """The writer shall notice, so what it writes is refused from then on."""
+    with open("/dev/full", "wb", buffering=0) as full:
+        sink = Sink(full.fileno())
+        sink.put(b"abc")
+        sink.flush()
+
+        assert (sink.broken, sink.holding) == (True, False)
+
+
+def test_a_file_takes_all(tmp_path):
+    """A regular file has room for any amount."""
+    data = os.urandom(CHUNK)
+    with open(tmp_path / "out", "wb", buffering=0) as file:
+        sink = Sink(file.fileno())
+        sink.put(data)
+        assert sink.holding
+        sink.flush()
+        assert not sink.holding
+
+    assert (tmp_path / "out").read_bytes() == data
