@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import functools
 import os
 import struct
-from ctypes import c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
-from typing import TYPE_CHECKING, Any
+from ctypes import c_char_p, c_int, c_uint, c_ulong, c_void_p
+from typing import TYPE_CHECKING
+
+from layerkit import libc
+from layerkit.libc import checked, function, optional, syscall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -75,37 +77,11 @@ _SECCOMP_MODE_FILTER = 2
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
-# keyctl is older than the common numbering of system calls.
-_KEYCTL = {
-    "aarch64": 219,
-    "armv7l": 311,
-    "i686": 288,
-    "loongarch64": 219,
-    "ppc64le": 271,
-    "riscv64": 219,
-    "s390x": 280,
-    "x86_64": 250,
-}
-_BPF = {
-    "aarch64": 280,
-    "armv7l": 386,
-    "i686": 357,
-    "loongarch64": 280,
-    "ppc64le": 361,
-    "riscv64": 280,
-    "s390x": 351,
-    "x86_64": 321,
-}
 _BPF_PROG_LOAD = 5
 _BPF_PROG_ATTACH = 8
 _BPF_PROG_TYPE_CGROUP_DEVICE = 15
 _BPF_CGROUP_DEVICE = 6
 _BPF_F_ALLOW_MULTI = 2
-# Calls since 5.1 have one number everywhere, counted from another base on these.
-_BASE = {"alpha": 110, "mips": 4000, "mips64": 5000}
-
-_MACHINE = os.uname().machine
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _OpenHow(ctypes.Structure):
@@ -141,70 +117,46 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", c_char_p)]
 
 
-def _function(name: str, *argtypes: Any) -> Callable[..., int]:
-    function = getattr(_libc, name)
-    function.argtypes = argtypes
-    function.restype = c_int
-    return function  # type: ignore[no-any-return]
-
-
-def _syscall(number: int, *argtypes: Any) -> Callable[..., int]:
-    """The system call as a typed function of its own: musl has no wrapper for the newer ones."""
-    prototype = ctypes.CFUNCTYPE(c_long, c_long, *argtypes, use_errno=True)
-    return functools.partial(prototype(("syscall", _libc)), _BASE.get(_MACHINE, 0) + number)
-
-
-_mount = _function("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
-_umount2 = _function("umount2", c_char_p, c_int)
-_unshare = _function("unshare", c_int)
-_setns = _function("setns", c_int, c_int)
-_getsockopt = _function("getsockopt", c_int, c_int, c_int, c_void_p, c_void_p)
-_pivot_root = _function("pivot_root", c_char_p, c_char_p)
-_syncfs = _function("syncfs", c_int)
-_prctl = _function("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
-_capset = _function("capset", c_void_p, c_void_p)
-_open_tree = _syscall(428, c_int, c_char_p, c_uint)
-_move_mount = _syscall(429, c_int, c_char_p, c_int, c_char_p, c_uint)
-_fsopen = _syscall(430, c_char_p, c_uint)
-_fsconfig = _syscall(431, c_int, c_uint, c_char_p, c_char_p, c_int)
-_fsmount = _syscall(432, c_int, c_uint, c_uint)
-_close_range = _syscall(436, c_uint, c_uint, c_uint)
-_openat2 = _syscall(437, c_int, c_char_p, c_void_p, ctypes.c_size_t)
-_mount_setattr = _syscall(442, c_int, c_char_p, c_uint, c_void_p, ctypes.c_size_t)
-
-
-def _checked(result: int, what: str) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), what)
-    return result
-
-
-def _optional(text: str | None) -> bytes | None:
-    return None if text is None else os.fsencode(text)
+_mount = function("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
+_umount2 = function("umount2", c_char_p, c_int)
+_unshare = function("unshare", c_int)
+_setns = function("setns", c_int, c_int)
+_getsockopt = function("getsockopt", c_int, c_int, c_int, c_void_p, c_void_p)
+_pivot_root = function("pivot_root", c_char_p, c_char_p)
+_syncfs = function("syncfs", c_int)
+_prctl = function("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
+_capset = function("capset", c_void_p, c_void_p)
+_open_tree = syscall(428, c_int, c_char_p, c_uint)
+_move_mount = syscall(429, c_int, c_char_p, c_int, c_char_p, c_uint)
+_fsopen = syscall(430, c_char_p, c_uint)
+_fsconfig = syscall(431, c_int, c_uint, c_char_p, c_char_p, c_int)
+_fsmount = syscall(432, c_int, c_uint, c_uint)
+_close_range = syscall(436, c_uint, c_uint, c_uint)
+_openat2 = syscall(437, c_int, c_char_p, c_void_p, ctypes.c_size_t)
+_mount_setattr = syscall(442, c_int, c_char_p, c_uint, c_void_p, ctypes.c_size_t)
 
 
 def mount(
     source: str | None, target: str, fstype: str | None, flags: int, data: str | None = None
 ) -> None:
     """Mount by the options in `data`, of which the kernel reads at most 4095 bytes."""
-    arguments = (_optional(source), os.fsencode(target), _optional(fstype), flags, _optional(data))
-    _checked(_mount(*arguments), target)
+    arguments = (optional(source), os.fsencode(target), optional(fstype), flags, optional(data))
+    checked(_mount(*arguments), target)
 
 
 def umount2(target: str, flags: int) -> None:
     """Unmount what is mounted on `target`."""
-    _checked(_umount2(os.fsencode(target), flags), target)
+    checked(_umount2(os.fsencode(target), flags), target)
 
 
 def unshare(flags: int) -> None:
     """Leave the namespaces in `flags` for new ones."""
-    _checked(_unshare(flags), "unshare")
+    checked(_unshare(flags), "unshare")
 
 
 def setns(descriptor: int, flags: int) -> None:
     """Join the namespaces in `flags`: of a process, by its pidfd (Linux 5.8), or by one's own file."""
-    _checked(_setns(descriptor, flags), "setns")
+    checked(_setns(descriptor, flags), "setns")
 
 
 def getsockopt(descriptor: int, level: int, option: int, value: bytes, size: int) -> bytes:
@@ -212,30 +164,30 @@ def getsockopt(descriptor: int, level: int, option: int, value: bytes, size: int
     buffer = ctypes.create_string_buffer(value, size)
     length = c_uint(size)
     arguments = (descriptor, level, option, ctypes.byref(buffer), ctypes.byref(length))
-    _checked(_getsockopt(*arguments), "getsockopt")
+    checked(_getsockopt(*arguments), "getsockopt")
     return buffer.raw[: length.value]
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
     """Change the root of this mount namespace, the old one moving to `put_old`."""
-    _checked(_pivot_root(os.fsencode(new_root), os.fsencode(put_old)), new_root)
+    checked(_pivot_root(os.fsencode(new_root), os.fsencode(put_old)), new_root)
 
 
 def syncfs(descriptor: int) -> None:
     """Put all of the file system that `descriptor` lies on onto its disk."""
-    _checked(_syncfs(descriptor), "syncfs")
+    checked(_syncfs(descriptor), "syncfs")
 
 
 def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
     """The file at `path` below the `directory` descriptor, looked up by the rules in `resolve`."""
     how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
     size = ctypes.sizeof(how)
-    return _checked(_openat2(directory, os.fsencode(path), ctypes.byref(how), size), path)
+    return checked(_openat2(directory, os.fsencode(path), ctypes.byref(how), size), path)
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF) -> None:
     """Close every descriptor from `first` to `last`, both included."""
-    _checked(_close_range(first, last, 0), "close_range")
+    checked(_close_range(first, last, 0), "close_range")
 
 
 def close_others(keep: Iterable[int]) -> None:
@@ -251,13 +203,13 @@ def close_others(keep: Iterable[int]) -> None:
 def open_tree(directory: int, path: str, flags: int = 0) -> int:
     """A detached copy of the mount at `path` (or of `directory` itself, with AT_EMPTY_PATH)."""
     flags |= _OPEN_TREE_CLONE | os.O_CLOEXEC
-    return _checked(_open_tree(directory, os.fsencode(path), flags), path)
+    return checked(_open_tree(directory, os.fsencode(path), flags), path)
 
 
 def move_mount(tree: int, target: int) -> None:
     """Attach the detached mount `tree` on what the descriptor `target` is."""
     flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH
-    _checked(_move_mount(tree, b"", target, b"", flags), "move_mount")
+    checked(_move_mount(tree, b"", target, b"", flags), "move_mount")
 
 
 def mount_setattr(tree: int, attributes: int, flags: int = 0, propagation: int = 0) -> None:
@@ -265,24 +217,24 @@ def mount_setattr(tree: int, attributes: int, flags: int = 0, propagation: int =
     wanted = _MountAttr(attr_set=attributes, propagation=propagation)
     size = ctypes.sizeof(wanted)
     result = _mount_setattr(tree, b"", flags | AT_EMPTY_PATH, ctypes.byref(wanted), size)
-    _checked(result, "mount_setattr")
+    checked(result, "mount_setattr")
 
 
 def fsopen(fstype: str) -> int:
     """A context in which a file system of this type is set up (fsopen(2))."""
-    return _checked(_fsopen(os.fsencode(fstype), 1), fstype)
+    return checked(_fsopen(os.fsencode(fstype), 1), fstype)
 
 
 def fsconfig(context: int, key: str, value: str | None = None) -> None:
     """Set one option of the context: a string of at most 255 bytes, or without it a flag."""
     command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
-    _explained(context, _fsconfig(context, command, os.fsencode(key), _optional(value), 0), key)
+    _explained(context, _fsconfig(context, command, os.fsencode(key), optional(value), 0), key)
 
 
 def fscreate(context: int, attributes: int = 0) -> int:
     """The file system of the context as a detached mount with these MOUNT_ATTR_ bits."""
     _explained(context, _fsconfig(context, _FSCONFIG_CMD_CREATE, None, None, 0), "create")
-    return _checked(_fsmount(context, 1, attributes), "fsmount")
+    return checked(_fsmount(context, 1, attributes), "fsmount")
 
 
 def _explained(context: int, result: int, what: str) -> None:
@@ -299,17 +251,17 @@ def _explained(context: int, result: int, what: str) -> None:
 
 def set_parent_death_signal(number: int) -> None:
     """Get signal `number` when the parent dies; a change of user or capabilities forgets it."""
-    _checked(_prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "PR_SET_PDEATHSIG")
+    checked(_prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "PR_SET_PDEATHSIG")
 
 
 def set_undumpable() -> None:
     """Keep other processes out of this one's memory, files and /proc entries, until execve."""
-    _checked(_prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "PR_SET_DUMPABLE")
+    checked(_prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "PR_SET_DUMPABLE")
 
 
 def keep_capabilities(*, keep: bool) -> None:
     """Whether the permitted capabilities survive a change from uid 0 to another."""
-    _checked(_prctl(_PR_SET_KEEPCAPS, int(keep), 0, 0, 0), "PR_SET_KEEPCAPS")
+    checked(_prctl(_PR_SET_KEEPCAPS, int(keep), 0, 0, 0), "PR_SET_KEEPCAPS")
 
 
 def bound_capabilities(mask: int) -> None:
@@ -317,7 +269,7 @@ def bound_capabilities(mask: int) -> None:
     number = 0
     while _prctl(_PR_CAPBSET_READ, number, 0, 0, 0) >= 0:  # fails behind the kernel's last one
         if not mask >> number & 1:
-            _checked(_prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "PR_CAPBSET_DROP")
+            checked(_prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "PR_CAPBSET_DROP")
         number += 1
 
 
@@ -326,13 +278,13 @@ def set_capabilities(mask: int) -> None:
     header = _CapHeader(_LINUX_CAPABILITY_VERSION_3, 0)
     words = (mask & 0xFFFFFFFF, mask >> 32)
     data = (_CapData * 2)(*(_CapData(word, word, 0) for word in words))
-    _checked(_capset(ctypes.byref(header), ctypes.byref(data)), "capset")
-    _checked(_prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
+    checked(_capset(ctypes.byref(header), ctypes.byref(data)), "capset")
+    checked(_prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
 
 
 def set_no_new_privileges() -> None:
     """From now on, no execve gives this process or its children more rights (setuid, setcap)."""
-    _checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
+    checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
 
 
 def load_seccomp(program: bytes) -> None:
@@ -340,15 +292,15 @@ def load_seccomp(program: bytes) -> None:
     loaded = _FilterProgram(len(program) // 8, program)
     address = ctypes.addressof(loaded)
     result = _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address, 0, 0)
-    _checked(result, "PR_SET_SECCOMP")
+    checked(result, "PR_SET_SECCOMP")
 
 
 def join_new_keyring() -> None:
     """Leave the session keyring of the caller for a new, empty one; nothing where it is unknown."""
-    number = _KEYCTL.get(_MACHINE)
+    number = libc.KEYCTL.get(libc.MACHINE)
     if number is not None:
-        keyctl = _syscall(number, c_int, c_char_p)
-        _checked(keyctl(_KEYCTL_JOIN_SESSION_KEYRING, None), "keyctl")
+        keyctl = syscall(number, c_int, c_char_p)
+        checked(keyctl(_KEYCTL_JOIN_SESSION_KEYRING, None), "keyctl")
 
 
 def attach_device_program(group: int, code: bytes) -> None:
@@ -368,8 +320,8 @@ def attach_device_program(group: int, code: bytes) -> None:
 
 
 def _bpf(command: int, attributes: bytes) -> int:
-    number = _BPF.get(_MACHINE)
+    number = libc.BPF.get(libc.MACHINE)
     if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), "bpf")
-    call = _syscall(number, c_int, c_char_p, c_uint)
-    return _checked(call(command, attributes, len(attributes)), "bpf")
+    call = syscall(number, c_int, c_char_p, c_uint)
+    return checked(call(command, attributes, len(attributes)), "bpf")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.attaching import attached, manners, stdio
+from layerkit.cli.attaching import manners, stdio
 from layerkit.cli.completion import complete_containers
 
 if TYPE_CHECKING:
@@ -37,4 +36,5 @@ def command(
     with settings.open_home() as home:
         found = containers.find_container(home, container)
         polite = manners(keys, tty=False, proxy=proxy)
-        return attached(partial(attach, home, found, stdio(wants_input=not no_stdin), polite))
+        streams = stdio(wants_input=not no_stdin)
+        return attach(home, found, streams, polite).shell_code

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from layerkit.cli.wishes.keys import DETACH_KEYS, detach_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from layerkit.ops.run import ExitStatus, Manners, Stdio
+    from layerkit.ops.run import Manners, Stdio
 
 
 def stdio(*, wants_input: bool) -> Stdio:
@@ -29,14 +27,3 @@ def manners(keys: str | None, *, tty: bool, proxy: bool = True) -> Manners:
         detach_keys=DETACH_KEYS if keys is None else detach_keys(keys),
         passes_signals=proxy,
     )
-
-
-def attached(act: Callable[[], ExitStatus | None]) -> int:
-    """The exit code of what attaches: the container's, 0 if the user left it running."""
-    from layerkit.ops.run import Left  # noqa: PLC0415  not for --help
-
-    try:
-        status = act()
-    except Left as left:
-        return 128 + left.number
-    return 0 if status is None else status.shell_code

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.attaching import attached, manners, stdio
+from layerkit.cli.attaching import manners, stdio
 from layerkit.cli.completion import complete_containers
 from layerkit.cli.wishes.variables import variables
 
@@ -69,4 +68,4 @@ def command(  # noqa: PLR0913  docker exec has these options
             return 0
         streams = stdio(wants_input=interactive)
         polite = manners(keys, tty=tty, proxy=False)
-        return attached(partial(ops.execute, home, found, wishes, streams, polite))
+        return ops.execute(home, found, wishes, streams, polite).shell_code

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerkit.cli import authfile, making, output
-from layerkit.cli.attaching import attached, manners, stdio
+from layerkit.cli.attaching import manners, stdio
 from layerkit.cli.completion import complete_images
 from layerkit.cli.wishes.options import ContainerCommand, container_options, run_options
 
@@ -44,13 +43,6 @@ def command(
             output.line(container.id)
             return 0
         polite = manners(values["detach_keys"], tty=wanted.tty, proxy=values["sig_proxy"])
-        return attached(
-            partial(
-                run.start_attached,
-                home,
-                container,
-                stdio=streams,
-                manners=polite,
-                explain=explain,
-            )
-        )
+        return run.start_attached(
+            home, container, stdio=streams, manners=polite, explain=explain
+        ).shell_code

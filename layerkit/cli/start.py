@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from layerkit.cli import output
-from layerkit.cli.attaching import attached, manners, stdio
+from layerkit.cli.attaching import manners, stdio
 from layerkit.cli.completion import complete_containers
 from layerkit.errors import UsageError
 
@@ -47,15 +46,13 @@ def command(
                 raise UsageError("cannot start and attach to multiple containers at once")
             found = containers.find_container(home, container[0])
             tty = containers.read_config(home, found).wishes.tty
-            start = partial(
-                run.start_attached,
+            return run.start_attached(
                 home,
                 found,
                 stdio=stdio(wants_input=interactive),
                 manners=manners(keys, tty=tty),
                 explain=explain,
-            )
-            return attached(start)
+            ).shell_code
 
         def start_one(name: str) -> None:
             run.start_detached(home, containers.find_container(home, name), explain=explain)

@@ -15,18 +15,18 @@ from layerkit.sandbox.frames import Hello
 
 if TYPE_CHECKING:
     from layerkit.ops.home import Home
-    from layerkit.sandbox.attach import ExitStatus, Manners, Stdio
+    from layerkit.sandbox.attach import Detached, ExitStatus, Manners, Stdio
     from layerkit.store.records import ContainerRecord
 
 
 def attach(
     home: Home, container: ContainerRecord, stdio: Stdio, manners: Manners
-) -> ExitStatus | None:
-    """See what a container writes from now on, and give it input; None when the user detached.
+) -> ExitStatus | Detached:
+    """See what a container writes from now on, and give it input, until it ends or the user leaves.
 
     Whether it has a terminal, and takes input, is the container's matter. Raises `ConflictError`
     for one that does not run or is paused, `UsageError` for input that is no terminal where it has
-    one, `Left`.
+    one.
     """
     state = states.read(home, container)
     if state.status == "paused":

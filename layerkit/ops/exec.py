@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from layerkit.ops.home import Home
-    from layerkit.sandbox.attach import ExitStatus, Manners, Stdio
+    from layerkit.sandbox.attach import Detached, ExitStatus, Manners, Stdio
     from layerkit.sandbox.process import Running
     from layerkit.store.records import ContainerRecord
 
@@ -41,11 +41,11 @@ class ExecWishes(Struct, frozen=True):
 
 def execute(
     home: Home, container: ContainerRecord, wishes: ExecWishes, stdio: Stdio, manners: Manners
-) -> ExitStatus | None:
-    """Run a process to its end; None when the user detached from it, or a signal told us to go.
+) -> ExitStatus | Detached:
+    """Run a process to its end, or until the user leaves.
 
     Raises `ConflictError` for a container that does not run or is paused, `SandboxError` and its
-    kinds when the process could not be started, `Left`.
+    kinds when the process could not be started.
     """
     if wishes.tty and stdio.stdin is not None:
         terminal.require_terminal(stdio.stdin)

@@ -159,8 +159,8 @@ def run(
         pull=lambda name: pull(home, name, client=client, observe=observe).image,
         observe=observe,
     )
-    assert status is not None, "there are no keys that detach"
-    return status
+    # There are no keys that detach, so it was a signal.
+    return status if isinstance(status, run.ExitStatus) else run.ExitStatus(signal=status.signal)
 
 
 def _platform(text: str | None) -> Platform:

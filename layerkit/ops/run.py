@@ -11,7 +11,7 @@ from layerkit.ops.create import create
 from layerkit.ops.start import start
 from layerkit.sandbox import attach as attachments
 from layerkit.sandbox import frames, messages, terminal
-from layerkit.sandbox.attach import ExitStatus, Left, Manners, Stdio
+from layerkit.sandbox.attach import Detached, ExitStatus, Manners, Stdio
 from layerkit.sandbox.frames import Hello
 from layerkit.sandbox.terminal import require_terminal
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from layerkit.store.records import ContainerRecord, ImageRecord
 
 __all__ = [
+    "Detached",
     "ExitStatus",
-    "Left",
     "Manners",
     "Stdio",
     "require_terminal",
@@ -44,12 +44,12 @@ def run(
     manners: Manners,
     pull: Callable[[str], ImageRecord],
     observe: Observer = ignore,
-) -> ExitStatus | None:
-    """Make a container, run its process to the end, and give the exit status; None if detached.
+) -> ExitStatus | Detached:
+    """Make a container, run its process to the end or until the user leaves, and tell which.
 
     `pull` brings the image when it is not here; `observe` is told what the file system does not
-    keep of it. Raises `SandboxError` and its kinds when the process could not be started, `Left`
-    when a signal told us to go, and what `pull` and the store raise.
+    keep of it. Raises `SandboxError` and its kinds when the process could not be started, and what
+    `pull` and the store raise.
     """
     if wishes.tty and stdio.stdin is not None:
         require_terminal(stdio.stdin)
@@ -64,7 +64,7 @@ def start_attached(
     stdio: Stdio,
     manners: Manners,
     explain: Callable[[str], None] | None = None,
-) -> ExitStatus | None:
+) -> ExitStatus | Detached:
     """Start a container that was made, and be its terminal or pipes; as `run`.
 
     `explain` is told the steps of the start before they are made.

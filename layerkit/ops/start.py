@@ -54,31 +54,29 @@ def start(
         surroundings = Surroundings(home, container, config)
         stack.enter_context(_cleared_on_failure(surroundings))
         surroundings.make(partial(_warn, observe))
-        spec = surroundings.spec(observe)
-        steps = plan(spec)
-        for step in steps if explain is not None else ():
-            assert explain is not None
-            explain(str(step))
+        steps = plan(surroundings.spec(observe))
+        if explain is not None:
+            for step in steps:
+                explain(str(step))
         folder = containers.folder_of(home, container)
         listener = stack.enter_context(_listen(folder))
-        watch = Watch(
-            log=partial(LogWriter, folder),
-            listener=listener,
-            began=surroundings.began,
-            ended=surroundings.ended,
-            discards=config.wishes.remove,
-            afterwards=surroundings.afterwards,
-            keep=(lock.descriptor, *surroundings.kept),
-        )
         states.write(home, container, surroundings.run)
         job = Job(
             steps,
-            spec.process.args[0],
-            terminal=spec.terminal,
+            config.process.args[0],
+            terminal=config.wishes.tty,
             takes_input=config.wishes.interactive,
             size=size,
             given=surroundings.given,
-            watch=watch,
+            watch=Watch(
+                log=partial(LogWriter, folder),
+                listener=listener,
+                began=surroundings.began,
+                ended=surroundings.ended,
+                afterwards=surroundings.afterwards,
+                discards=config.wishes.remove,
+                keep=(lock.descriptor, *surroundings.kept),
+            ),
         )
         home.close()  # not to be open during a fork
         running = processes.start(job, hello)

@@ -60,12 +60,15 @@ class Manners(Struct, frozen=True):
     passes_signals: bool = True
 
 
-class Left(Exception):  # noqa: N818  it is no error
-    """A signal told us to go, while the container goes on."""
+class Detached(Struct, frozen=True):
+    """The user left, by keys or because of a `signal`, and the container goes on."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"signal {number}")
-        self.number = number
+    signal: int | None = None
+
+    @property
+    def shell_code(self) -> int:
+        """The code to end with: 0 for keys, as docker has it."""
+        return 0 if self.signal is None else 128 + self.signal
 
 
 def attach(
@@ -75,11 +78,11 @@ def attach(
     *,
     program: str = "",
     on_started: Callable[[int], None] | None = None,
-) -> ExitStatus | None:
-    """Be the terminal or the pipes of the container behind `channel`; None when the user detached.
+) -> ExitStatus | Detached:
+    """Be the terminal or the pipes of the container behind `channel`, until it ends or the user leaves.
 
     The Hello was said by whoever opened the channel. Without a terminal TERM, INT, HUP, QUIT, USR1
-    and USR2 are passed on; with one its keys do that, and those that end a process raise `Left`.
+    and USR2 are passed on; with one its keys do that, and those that end a process end this.
     `on_started` is told the first process's pid when its program runs. Raises `SandboxError` and
     its kinds where it never did, `program` being its name.
     """
@@ -115,17 +118,17 @@ class _Attachment:
         self._to_send: collections.deque[frames.Frame] = collections.deque()
         self._under_way = 0
         self._unread: set[int] = set()
-        self._detached = False
+        self._detached: Detached | None = None
         self._is_over = False
         self._started: int | None = None
         self._ended: ExitStatus | None = None
         self._failure: SandboxError | None = None
 
-    def run(self, program: str, on_started: Callable[[int], None] | None) -> ExitStatus | None:
+    def run(self, program: str, on_started: Callable[[int], None] | None) -> ExitStatus | Detached:
         """Serve both sides until the container has ended or the user has left."""
         self._resize()
         told = on_started is None
-        while not self._detached and (not self._is_over or self._is_holding()):
+        while self._detached is None and (not self._is_over or self._is_holding()):
             poller.turn(self._waiting(program))
             if self._started is not None and not told:
                 told = True
@@ -133,7 +136,9 @@ class _Attachment:
                 on_started(self._started)
         if self._failure is not None:
             raise self._failure
-        if self._ended is None and not self._detached:
+        if self._detached is not None:
+            return self._detached
+        if self._ended is None:
             raise SandboxError("lost the container: its monitor was killed")
         return self._ended
 
@@ -187,7 +192,9 @@ class _Attachment:
             self._stdin = None
             self._to_send.append(frames.Input(b""))
             return
-        data, self._detached = self._keys.feed(data)
+        data, is_complete = self._keys.feed(data)
+        if is_complete:
+            self._detached = Detached()
         if data:
             self._under_way += len(data)
             self._to_send.append(frames.Input(data))
@@ -226,7 +233,7 @@ class _Attachment:
             elif number == signal.SIGPIPE:
                 pass
             elif self._manners.terminal:
-                raise Left(number)
+                self._detached = Detached(number)
             else:
                 self._to_send.append(frames.Signal(number))
 

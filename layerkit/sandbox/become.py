@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from layerkit import linux
 from layerkit.errors import SandboxError
-from layerkit.sandbox import capabilities, messages, steps, terminal, trampoline, users
+from layerkit.sandbox import (
+    capabilities,
+    messages,
+    process_steps,
+    terminal,
+    trampoline,
+    users,
+)
 from layerkit.sandbox import isolate as _isolate  # noqa: F401  it does more steps
 from layerkit.sandbox.cgroups import enter  # noqa: F401  for the steps that it does
 from layerkit.sandbox.perform import opened, perform, require_null
@@ -34,13 +41,13 @@ def _identity(inside: Inside) -> Identity:
     return inside.identity
 
 
-@perform.register(steps.FindUser)
-def _(step: steps.FindUser, inside: Inside) -> None:
+@perform.register(process_steps.FindUser)
+def _(step: process_steps.FindUser, inside: Inside) -> None:
     inside.identity = users.read_identity(inside.root, step.user, step.groups)
 
 
-@perform.register(steps.OpenTerminal)
-def _(step: steps.OpenTerminal, inside: Inside) -> None:
+@perform.register(process_steps.OpenTerminal)
+def _(step: process_steps.OpenTerminal, inside: Inside) -> None:
     with opened(inside, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY, _NO_LINKS) as master:
         slave = terminal.open_pair(master, inside.size)
         os.fchown(slave, _identity(inside).uid, -1)
@@ -61,8 +68,8 @@ def _bind_console(inside: Inside, slave: int) -> None:
     os.close(tree)
 
 
-@perform.register(steps.OpenStreams)
-def _(_step: steps.OpenStreams, inside: Inside) -> None:
+@perform.register(process_steps.OpenStreams)
+def _(_step: process_steps.OpenStreams, inside: Inside) -> None:
     identity = _identity(inside)
     for number, stream in enumerate(inside.streams):
         if stream is None:
@@ -76,8 +83,8 @@ def _(_step: steps.OpenStreams, inside: Inside) -> None:
     os.setsid()
 
 
-@perform.register(steps.EnterWorkdir)
-def _(step: steps.EnterWorkdir, inside: Inside) -> None:
+@perform.register(process_steps.EnterWorkdir)
+def _(step: process_steps.EnterWorkdir, inside: Inside) -> None:
     try:
         _enter(inside, step.path)
     except PermissionError:  # a network file system can refuse root what it allows the user
@@ -89,13 +96,13 @@ def _enter(inside: Inside, path: str) -> None:
         os.fchdir(folder)
 
 
-@perform.register(steps.BoundCapabilities)
-def _(step: steps.BoundCapabilities, _inside: Inside) -> None:
+@perform.register(process_steps.BoundCapabilities)
+def _(step: process_steps.BoundCapabilities, _inside: Inside) -> None:
     linux.bound_capabilities(capabilities.mask(step.names))
 
 
-@perform.register(steps.BecomeUser)
-def _(_step: steps.BecomeUser, inside: Inside) -> None:
+@perform.register(process_steps.BecomeUser)
+def _(_step: process_steps.BecomeUser, inside: Inside) -> None:
     identity = _identity(inside)
     linux.keep_capabilities(keep=True)
     os.setgroups(identity.groups)
@@ -103,8 +110,8 @@ def _(_step: steps.BecomeUser, inside: Inside) -> None:
     os.setresuid(identity.uid, identity.uid, identity.uid)
 
 
-@perform.register(steps.SetCapabilities)
-def _(step: steps.SetCapabilities, inside: Inside) -> None:
+@perform.register(process_steps.SetCapabilities)
+def _(step: process_steps.SetCapabilities, inside: Inside) -> None:
     linux.set_capabilities(capabilities.mask(step.names))
     linux.keep_capabilities(keep=False)
     die_with_parent(inside)  # the change of user and capabilities has forgotten it
@@ -119,8 +126,8 @@ def die_with_parent(inside: Inside) -> None:
         os._exit(1)
 
 
-@perform.register(steps.CheckWorkdir)
-def _(step: steps.CheckWorkdir, inside: Inside) -> None:
+@perform.register(process_steps.CheckWorkdir)
+def _(step: process_steps.CheckWorkdir, inside: Inside) -> None:
     if inside.workdir_denied:
         _enter(inside, step.path)
     try:
@@ -131,8 +138,8 @@ def _(step: steps.CheckWorkdir, inside: Inside) -> None:
         raise SandboxError(f"working directory {step.path} leads out of the container")
 
 
-@perform.register(steps.CloseFiles)
-def _(_step: steps.CloseFiles, inside: Inside) -> None:
+@perform.register(process_steps.CloseFiles)
+def _(_step: process_steps.CloseFiles, inside: Inside) -> None:
     wanted = [inside.channel] + ([] if inside.trampoline is None else [inside.trampoline])
     # First out of the way of each other, then in place.
     apart = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _TRAMPOLINE_FD + 1) for each in wanted]
@@ -143,8 +150,8 @@ def _(_step: steps.CloseFiles, inside: Inside) -> None:
     linux.close_others(range(trampoline.REPORT_FD + len(wanted)))
 
 
-@perform.register(steps.Execute)
-def _(step: steps.Execute, inside: Inside) -> None:
+@perform.register(process_steps.Execute)
+def _(step: process_steps.Execute, inside: Inside) -> None:
     environment = dict(entry.split("=", 1) for entry in step.process.env)
     environment["HOME"] = environment.get("HOME") or _identity(inside).home
     args = step.process.args

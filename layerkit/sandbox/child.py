@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from layerkit import linux
 from layerkit.errors import LayerkitError
-from layerkit.sandbox import messages, signals, steps, trampoline
+from layerkit.sandbox import messages, process_steps, signals, trampoline
 from layerkit.sandbox.become import die_with_parent
 from layerkit.sandbox.perform import perform
 
@@ -58,7 +58,7 @@ def _perform(step: Step, inside: Inside) -> None:
     try:
         perform(step, inside)
     except OSError as error:
-        if not isinstance(step, steps.Execute) or error.errno is None:
+        if not isinstance(step, process_steps.Execute) or error.errno is None:
             raise
         tell(inside.channel, messages.NotExecuted(error.errno, inside.found))
 

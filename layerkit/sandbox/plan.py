@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerkit.mount import BindMount, FolderMount, OverlayMount, TmpfsMount
-from layerkit.sandbox import isolation, steps, tmpfs
+from layerkit.sandbox import isolation, process_steps, steps, tmpfs
 from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
 
 if TYPE_CHECKING:
@@ -188,21 +188,25 @@ def _user_mounts(spec: SandboxSpec) -> Iterator[Step]:
 
 
 def _become_the_process(spec: SandboxSpec | ExecSpec, *, is_first: bool = True) -> Iterator[Step]:
-    yield steps.FindUser(spec.process.user, spec.process.groups)
-    yield steps.OpenTerminal(is_console=is_first) if spec.terminal else steps.OpenStreams()
-    yield steps.EnterWorkdir(spec.process.cwd)
+    yield process_steps.FindUser(spec.process.user, spec.process.groups)
+    yield (
+        process_steps.OpenTerminal(is_console=is_first)
+        if spec.terminal
+        else process_steps.OpenStreams()
+    )
+    yield process_steps.EnterWorkdir(spec.process.cwd)
     filters = () if spec.seccomp is None else (isolation.LoadSeccomp(spec.seccomp),)
     # Without no-new-privileges a filter takes SYS_ADMIN; with it, it can see less of layerkit.
     if not spec.no_new_privileges:
         yield from filters
     if spec.ulimits:
         yield isolation.SetUlimits(spec.ulimits)
-    yield steps.BoundCapabilities(spec.capabilities)
-    yield steps.BecomeUser()
-    yield steps.SetCapabilities(spec.capabilities)
-    yield steps.CheckWorkdir(spec.process.cwd)
-    yield steps.CloseFiles()
+    yield process_steps.BoundCapabilities(spec.capabilities)
+    yield process_steps.BecomeUser()
+    yield process_steps.SetCapabilities(spec.capabilities)
+    yield process_steps.CheckWorkdir(spec.process.cwd)
+    yield process_steps.CloseFiles()
     if spec.no_new_privileges:
         yield isolation.NoNewPrivileges()
         yield from filters
-    yield steps.Execute(spec.process)
+    yield process_steps.Execute(spec.process)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from layerkit.sandbox import attach, monitor, plan, signals, terminal
-from layerkit.sandbox.attach import ExitStatus, Left, Manners, Stdio
+from layerkit.sandbox.attach import ExitStatus, Manners, Stdio
 from layerkit.sandbox.clients import Client
 from layerkit.sandbox.frames import Hello
 from layerkit.sandbox.job import Job
@@ -77,12 +77,9 @@ def run(
                 program=spec.process.args[0],
                 on_started=on_started,
             )
-        except Left:
-            status = ExitStatus(signal=signal.SIGKILL)
         finally:
             _end(running)
-    assert status is not None, "there are no keys that detach"
-    return status
+    return status if isinstance(status, ExitStatus) else ExitStatus(signal=signal.SIGKILL)
 
 
 def _end(running: Running) -> None:

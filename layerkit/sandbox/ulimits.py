@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import resource
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from layerkit.errors import UsageError
 from layerkit.resources import UNLIMITED
@@ -68,7 +69,7 @@ def _clamped(ulimit: Ulimit, present: Mapping[str, int]) -> Ulimit:
             f"ulimit soft limit must be less than or equal to hard limit: {_shown(ulimit)}"
         )
     hard = _lower(ulimit.hard, present[ulimit.name])
-    return dataclasses.replace(ulimit, soft=_lower(ulimit.soft, hard), hard=hard)
+    return msgspec.structs.replace(ulimit, soft=_lower(ulimit.soft, hard), hard=hard)
 
 
 def _lower(one: int, other: int) -> int:

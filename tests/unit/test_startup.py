@@ -4,13 +4,11 @@ Counted are modules, not milliseconds. Who needs one more here raises the number
 speaks HTTP, unpacks or draws for a command that only looks has put an import in the wrong place.
 """
 
-import json
-from dataclasses import asdict
-
 import pytest
 from support import homes, tars
 from support.modules import loaded_by
 
+from layerkit.ops import container_config
 from layerkit.ops.containers import folder_of, new_id
 from layerkit.ops.diff import diff_container
 from layerkit.ops.home import Home
@@ -49,7 +47,7 @@ def state(tmp_path_factory):
             home.store.database.put_container(record)
             place = folder_of(home, record)
             (place / "upper").mkdir(parents=True)
-            (place / "config.json").write_text(json.dumps(asdict(homes.CONFIG)))
+            (place / "config.json").write_bytes(container_config.encode(homes.CONFIG))
             assert diff_container(home, driver) == []  # which makes the view that is read
     return folder / "state"
 

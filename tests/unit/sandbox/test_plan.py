@@ -9,7 +9,7 @@ import pytest
 
 from layerkit.mount import BindMount, OverlayMount, TmpfsMount
 from layerkit.resources import Ulimit
-from layerkit.sandbox import isolation, steps
+from layerkit.sandbox import isolation, process_steps, steps
 from layerkit.sandbox.devices import DeviceNode
 from layerkit.sandbox.plan import plan
 from layerkit.sandbox.spec import CgroupPlan, ProcessSpec, SandboxSpec
@@ -208,16 +208,16 @@ def test_an_option_changes_its_own_steps_only(change, gone, new):
         (steps.PivotRoot, steps.MountFs),
         (steps.MountFs, steps.DetachOldRoot),
         (steps.DetachOldRoot, steps.MakeWorkdir),
-        (steps.DetachOldRoot, steps.FindUser),
+        (steps.DetachOldRoot, process_steps.FindUser),
         (steps.Sysctl, steps.ReadonlyPath),
         (steps.MakeDevice, steps.MaskPath),
         (steps.MakeWorkdir, steps.ReadonlyRoot),
-        (steps.FindUser, steps.BecomeUser),
-        (steps.BoundCapabilities, steps.BecomeUser),
-        (steps.BecomeUser, steps.SetCapabilities),
-        (steps.EnterWorkdir, steps.CheckWorkdir),
-        (steps.SetCapabilities, steps.CloseFiles),
-        (steps.CloseFiles, steps.Execute),
+        (process_steps.FindUser, process_steps.BecomeUser),
+        (process_steps.BoundCapabilities, process_steps.BecomeUser),
+        (process_steps.BecomeUser, process_steps.SetCapabilities),
+        (process_steps.EnterWorkdir, process_steps.CheckWorkdir),
+        (process_steps.SetCapabilities, process_steps.CloseFiles),
+        (process_steps.CloseFiles, process_steps.Execute),
     ],
 )
 def test_the_order_that_keeps_the_image_inside(first, then):
@@ -264,11 +264,11 @@ def test_outer_mounts_come_first():
 def test_a_filter_is_loaded_while_it_is_allowed_to_be():
     """Without no-new-privileges a filter needs SYS_ADMIN; with it, it is the last thing of all."""
     for no_new, before, behind in (
-        (False, isolation.LoadSeccomp, steps.BoundCapabilities),
+        (False, isolation.LoadSeccomp, process_steps.BoundCapabilities),
         (True, isolation.NoNewPrivileges, isolation.LoadSeccomp),
-        (True, steps.CloseFiles, isolation.NoNewPrivileges),
+        (True, process_steps.CloseFiles, isolation.NoNewPrivileges),
     ):
         spec = msgspec.structs.replace(SPEC, seccomp=bytes(8), no_new_privileges=no_new)
         kinds = [type(step) for step in plan(spec)]
         assert kinds.index(before) < kinds.index(behind)
-    assert kinds[-2:] == [isolation.LoadSeccomp, steps.Execute]
+    assert kinds[-2:] == [isolation.LoadSeccomp, process_steps.Execute]

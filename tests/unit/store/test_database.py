@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from support import disks, records
 from support.processes import child, kill_myself, outcome, until
 

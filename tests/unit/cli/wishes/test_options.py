@@ -211,7 +211,7 @@ def test_every_option_has_help():
 
 def test_little_is_loaded():
     """`run` starts with this, so what only few options need is not loaded for all."""
-    before = loaded_by("import click, pathlib, dataclasses, layerkit.cli.app")
+    before = loaded_by("import click, pathlib, msgspec, layerkit.cli.app")
     after = set(loaded_by("import layerkit.cli.wishes.options")) - set(before)
 
     usual = ("layerkit.", "click.shell_completion")
