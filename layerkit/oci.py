@@ -8,10 +8,10 @@ type and range here, so the rest of layerkit meets values only.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from layerkit import digest as digests
 from layerkit import oci_shapes as shapes
@@ -57,8 +57,7 @@ INDEX_DEPTH = 8
 _SHOWN = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """What a manifest in an index is for (image-spec image-index.md)."""
 
     os: str
@@ -69,8 +68,7 @@ class Platform:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """What to fetch and how to know it is right (image-spec descriptor.md); `size` in bytes.
 
     `data` is the content itself in base64, as the document has it, or ""; `urls` are where a layer
@@ -81,14 +79,16 @@ class Descriptor:
     digest: BlobDigest
     size: int
     platform: Platform | None = None
-    annotations: dict[str, str] = field(default_factory=dict, hash=False)
+    annotations: dict[str, str] = field(default_factory=dict)
     artifact_type: str = ""
-    data: str = field(default="", repr=False)
+    data: str = ""
     urls: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((self.media_type, self.digest, self.size))
 
-@dataclass(frozen=True, slots=True)
-class Index:
+
+class Index(Struct, frozen=True):
     """A list of manifests to choose from, in the order of the document."""
 
     raw: bytes
@@ -96,8 +96,7 @@ class Index:
     manifests: tuple[Descriptor, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One image: its config and its layers, lowest first."""
 
     raw: bytes
@@ -111,8 +110,7 @@ class Manifest:
         return Descriptor(self.media_type, digests.of_bytes(self.raw), len(self.raw))
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeConfig:
+class RuntimeConfig(Struct, frozen=True):
     """How a container of the image is started (image-spec config.md, "config")."""
 
     user: str = ""
@@ -125,8 +123,7 @@ class RuntimeConfig:
     volumes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryItem:
+class HistoryItem(Struct, frozen=True):
     """How one layer, or no layer (`empty_layer`), came to be."""
 
     created: str = ""
@@ -135,8 +132,7 @@ class HistoryItem:
     empty_layer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """The image's config; its digest is the image id."""
 
     raw: bytes

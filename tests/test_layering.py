@@ -22,8 +22,8 @@ PACKAGE = Path(layerkit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 VALUES = {
-    "digest", "errors", "events", "libseccomp", "limits", "linux", "loop", "mount", "mounting", "oci", "oci_shapes",
-    "platforms", "ports", "reference", "resources", "strictjson", "tree",
+    "digest", "errors", "events", "libc", "libseccomp", "limits", "linux", "loop", "mount", "mounting", "oci",
+    "oci_shapes", "platforms", "ports", "reference", "resources", "strictjson", "tree",
 }  # fmt: skip
 PARTS = {"diff", "layer", "network", "registry", "sandbox", "snapshot", "store"}
 KNOWN = VALUES | PARTS | {"ops", "cli"}

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from layerkit.errors import ConflictError, NotFoundError, StoreError, UsageError
 from layerkit.events import ignore
-from layerkit.ops import container_config, mountpoints, states, uppers, views
+from layerkit.ops import mountpoints, states, uppers, views
 from layerkit.store import files
 from layerkit.store.records import ContainerRecord
 
@@ -71,6 +71,8 @@ def create(
             f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
         )
     driver = home.driver(origin.driver)
+    from layerkit.ops import container_config  # noqa: PLC0415  many only look
+
     view = views.of_image(home, origin.image, driver, observe)
     below = uppers.frozen(home, origin.chain)
     folder = home.containers / container_id
@@ -141,6 +143,8 @@ def upper_of(home: Home, container: ContainerRecord) -> Path:
 
 def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
     """What the container was made with; raises `StoreError`."""
+    from layerkit.ops import container_config  # noqa: PLC0415  many only look
+
     path = folder_of(home, container) / "config.json"
     with files.guarded("read container"):
         text = path.read_bytes()

@@ -114,7 +114,8 @@ def write(home: Home, container: ContainerRecord, run: Run) -> None:
     """Record how far a run is."""
     with files.guarded("write container state"):
         target = home.containers / container.id / "state.json"
-        files.write_whole(target, msgspec.json.encode(run), home.store.scratch)
+        # No more durable than the run itself, which a power failure ends.
+        files.write_whole(target, msgspec.json.encode(run), home.store.scratch, durable=False)
 
 
 def now() -> float:

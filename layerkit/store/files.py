@@ -112,20 +112,24 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, data: bytes, scratch: Path, mode: int = 0o644) -> None:
-    """Put `data` at `path`, durably and at once; until then it lies in the `scratch` directory."""
+def write_whole(
+    path: Path, data: bytes, scratch: Path, mode: int = 0o644, *, durable: bool = True
+) -> None:
+    """Put `data` at `path`, at once and by default durably; until then it lies in `scratch`."""
     beside = scratch / f"put-{os.urandom(8).hex()}"
     try:
         with open(beside, "xb") as file:
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.rename(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def remove_tree(path: Path, scratch: Path) -> None:

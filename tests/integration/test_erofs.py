@@ -6,7 +6,6 @@ import contextlib
 import mmap
 import os
 import random
-from dataclasses import replace
 
 import pytest
 from msgspec import structs
@@ -89,7 +88,7 @@ def test_of_a_sparse_file_there_is_no_reading(bench):
     """Its content is in chunks: the indexes of the layers know it better."""
     tree = empty()
     tree.children[b"f"] = Node(Entry(b"f", Kind.FILE, size=4096, extents=()), 0)
-    stack = replace(bench.stack([archive()]), trees=lambda: [tree])
+    stack = structs.replace(bench.stack([archive()]), trees=lambda: [tree])
 
     assert bench.driver.tree(stack, lambda _event: None) is None
 

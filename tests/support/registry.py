@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
 
 import zstandard
+from msgspec import structs
 
 from layerkit import digest as digests
 from layerkit import oci
@@ -239,7 +240,7 @@ class TestRegistry:
         """Hold an index of manifests by platform (`linux/arm/v7`)."""
         media_type = oci.DOCKER_INDEX if docker else oci.OCI_INDEX
         entries = [
-            _wire(replace(descriptor, platform=Platform(*platform.split("/"))))
+            _wire(structs.replace(descriptor, platform=Platform(*platform.split("/"))))
             for platform, descriptor in images.items()
         ]
         return self.add_manifest(

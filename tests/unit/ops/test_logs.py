@@ -214,6 +214,7 @@ def followed(home, folder):
         def __init__(self):
             self.lock = Lock(folder / "lock")
             self.lock.acquire()
+            (folder / "state.json").write_text('{"started": 1.0, "pid": 1}')
             self.came = threading.Semaphore(0)
             self.out = b""
             self.thread = threading.Thread(target=self.follow)

@@ -9,9 +9,9 @@ import random
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from support import stores, tars
 from support.faults import cut, ignore_range, more_bytes, stall, status, with_headers, wrong_bytes
 from support.processes import until

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from support.faults import (
     chunked,
     cut,
@@ -220,8 +221,8 @@ def test_documents_and_configs_are_verified(client, app, image):
 @pytest.mark.parametrize("difference", [-1, 1])
 def test_a_wrong_size_is_refused(client, app, image, difference):
     """A descriptor that promises another size than the bytes have is not believed."""
-    manifest = replace(image.descriptor, size=image.descriptor.size + difference)
-    config = replace(image.config, size=image.config.size + difference)
+    manifest = structs.replace(image.descriptor, size=image.descriptor.size + difference)
+    config = structs.replace(image.config, size=image.config.size + difference)
 
     with pytest.raises(IntegrityError, match="wrong size of manifest"):
         client.document(app, manifest)
@@ -236,7 +237,7 @@ def test_endless_documents_are_not_read(registry, client, app, image):
     with pytest.raises(DocumentError, match="more than 4194304 bytes"):
         client.resolve_document(app)
     with pytest.raises(DocumentError, match="4194305 bytes, at most 4194304 allowed"):
-        client.blob_bytes(app, replace(image.config, size=oci.DOCUMENT_LIMIT + 1))
+        client.blob_bytes(app, structs.replace(image.config, size=oci.DOCUMENT_LIMIT + 1))
 
     assert len(registry.requests) == 1
 
@@ -494,7 +495,7 @@ def test_more_bytes_than_promised(registry, client, app, blob):
 @pytest.mark.parametrize("difference", [-1, 1])
 def test_another_length_is_refused_before_reading(client, app, blob, difference):
     """SE-25, D24: a blob that has another size than its descriptor says is refused at once."""
-    promised = replace(blob, size=blob.size + difference)
+    promised = structs.replace(blob, size=blob.size + difference)
 
     with pytest.raises(IntegrityError, match=f"has 3000000 bytes, wanted {promised.size}"):
         client.open_blob(app, promised)

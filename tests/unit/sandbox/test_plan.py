@@ -53,6 +53,7 @@ link /dev/ptmx -> pts/ptmx
 link /dev/core -> /proc/kcore if there is /proc/kcore
 sysctl net.ipv4.ping_group_range = 0 2147483647
 sysctl net.ipv4.ip_unprivileged_port_start = 0
+make mount point /etc/hosts
 bind /etc/hosts
 make /proc/bus read-only
 make /proc/fs read-only
@@ -149,8 +150,12 @@ def test_the_plan_is_the_known_one():
         ),
         (
             {"binds": (BindMount(Path("/h"), "/x", readonly=True),)},
-            {"hold /c/hosts for /etc/hosts", "bind /etc/hosts"},
-            {"hold /h for /x", "bind /x read-only"},
+            {
+                "hold /c/hosts for /etc/hosts",
+                "make mount point /etc/hosts",
+                "bind /etc/hosts",
+            },
+            {"hold /h for /x", "make mount point /x", "bind /x read-only"},
         ),
         (
             {"cgroup": CgroupPlan(("/c/a/tasks", "/c/b/tasks"), shown=(("a", Path("/c/a")),))},
