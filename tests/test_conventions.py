@@ -28,7 +28,7 @@ TEST_MODULES = sorted(Path(__file__).parent.rglob("*.py"))
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 50
 MEDIAN_FUNCTION = 8
-LONG_MODULES: dict[str, str] = {}
+LONG_MODULES = {"sandbox/steps.py": "a list of small values, one after the other"}
 """Modules that may have more than `LONGEST_MODULE` lines, each with its reason."""
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from layerkit.cli.app import Settings
+    from layerkit.ops.create import ContainerRecord, ImageRecord
     from layerkit.ops.home import Home
     from layerkit.ops.wishes import Wishes
-    from layerkit.store.records import ContainerRecord, ImageRecord
 
 
 def wishes(image: str | None, words: tuple[str, ...], values: Mapping[str, Any]) -> Wishes:

@@ -16,6 +16,7 @@ from layerkit.ops.images import find_image
 from layerkit.ports import Publication
 from layerkit.sandbox.spec import Overrides, process_spec
 from layerkit.store.files import guarded
+from layerkit.store.records import ContainerRecord, ImageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from layerkit.oci import RuntimeConfig
     from layerkit.ops.home import Home
     from layerkit.ops.wishes import Networking, Wishes
-    from layerkit.store.records import ContainerRecord, ImageRecord
+
+__all__ = ["ContainerRecord", "ImageRecord", "create", "require_root"]
 
 _DEFAULT_STOP_SIGNAL = "SIGTERM"
 

@@ -17,16 +17,17 @@ from layerkit.sandbox import process as processes
 from layerkit.sandbox.job import Job, Watch
 from layerkit.sandbox.log import LogWriter
 from layerkit.sandbox.plan import plan
-from layerkit.store.files import Lock, guarded
+from layerkit.store.files import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from layerkit.events import Observer
     from layerkit.ops.home import Home
     from layerkit.sandbox.frames import Hello
     from layerkit.sandbox.process import Running
+    from layerkit.sandbox.steps import Step
     from layerkit.store.records import ContainerRecord
 
 _SOCKET = "attach.sock"
@@ -47,7 +48,7 @@ def start(
     `explain` is told the steps of the start before they are made. Raises `ConflictError` for a
     container that runs or is mounted, `StoreError`, `SandboxError`.
     """
-    lock = _lock(home, container)
+    lock = states.lock(home, container, "start container")
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)  # closes our end: the monitor has another one
         _refuse_mounted(home, container)
@@ -59,15 +60,10 @@ def start(
         stack.enter_context(_cleared_on_failure(surroundings))
         surroundings.make(partial(_warn, observe))
         spec = surroundings.spec(observe)
-        steps = plan(spec)
-        for step in steps if explain is not None else ():
-            assert explain is not None
-            explain(str(step))
         folder = containers.folder_of(home, container)
-        listener = stack.enter_context(_listen(folder))
         watch = Watch(
             log=partial(LogWriter, folder),
-            listener=listener,
+            listener=stack.enter_context(_listen(folder)),
             began=surroundings.began,
             ended=surroundings.ended,
             discards=config.wishes.remove,
@@ -75,7 +71,7 @@ def start(
         )
         states.write(home, container, surroundings.run)
         job = Job(
-            steps,
+            _explained(plan(spec), explain),
             spec.process.args[0],
             terminal=spec.terminal,
             takes_input=config.wishes.interactive,
@@ -84,6 +80,13 @@ def start(
         )
         home.close()  # not to be open during a fork
         return processes.start(job, hello)
+
+
+def _explained(steps: Sequence[Step], explain: Callable[[str], None] | None) -> Sequence[Step]:
+    for step in steps if explain is not None else ():
+        assert explain is not None
+        explain(str(step))
+    return steps
 
 
 @contextlib.contextmanager
@@ -103,19 +106,6 @@ def _removed_on_failure(home: Home, container: ContainerRecord) -> Iterator[None
         with contextlib.suppress(LayerkitError):
             containers.discard(home, container)
         raise
-
-
-def _lock(home: Home, container: ContainerRecord) -> Lock:
-    """The lock of a container that does not run; who has it for a moment is waited for."""
-
-    def refuse_running() -> None:
-        if states.read(home, container).is_running:
-            raise ConflictError(f"cannot start container {container.name}: it is running")
-
-    lock = Lock(containers.folder_of(home, container) / "lock")
-    with guarded("lock container"):
-        lock.acquire(refuse_running)
-    return lock
 
 
 def _refuse_mounted(home: Home, container: ContainerRecord) -> None:

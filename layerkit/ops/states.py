@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from layerkit.errors import StoreError
+from layerkit.errors import ConflictError, StoreError
 from layerkit.ports import Publication
 from layerkit.store import files
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.ops.home import Home
+    from layerkit.store.files import Lock
     from layerkit.store.records import ContainerRecord
 
 LOST = 255
@@ -114,6 +115,22 @@ def write(home: Home, container: ContainerRecord, run: Run) -> None:
     with files.guarded("write container state"):
         target = home.containers / container.id / "state.json"
         files.write_whole(target, json.dumps(asdict(run)).encode(), home.store.scratch)
+
+
+def lock(home: Home, container: ContainerRecord, what: str, hint: str = "") -> Lock:
+    """The lock of a container that does not run, taken; who has it for a moment is waited for.
+
+    That may be a monitor that has told the end already. Raises `ConflictError` while it runs.
+    """
+
+    def refuse_running() -> None:
+        if read(home, container).is_running:
+            raise ConflictError(f"cannot {what} {container.name}: it is running", hint=hint)
+
+    lock = files.Lock(home.containers / container.id / "lock")
+    with files.guarded("lock container"):
+        lock.acquire(refuse_running)
+    return lock
 
 
 def now() -> float:

@@ -62,8 +62,8 @@ class Manners:
     passes_signals: bool = True
 
 
-class Left(Exception):  # noqa: N818  it is no error
-    """A signal told us to go, while the container goes on."""
+class Left(BaseException):
+    """A signal told us to go, while the container goes on; no error, as `KeyboardInterrupt` is none."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"signal {number}")
