@@ -50,6 +50,8 @@ def test_every_tested_case_is_known(collected):
         ("test_x[DG-08-digest-path]", ["DG-08"]),
         ("test_x[D06-total]", ["D06"]),
         ("test_x[True-A02 C13-SE-29]", ["A02", "C13", "SE-29"]),
+        ("test_x[RT-R01]", ["RT-R01"]),
+        ("test_x[RT-T04-two reads T03]", ["RT-T04", "T03"]),
         ("test_x[UTF-16]", []),
         ("test_x[P-256]", []),
         ("test_x[R1]", []),
@@ -71,12 +73,14 @@ def test_a_name_says_its_cases(text, found):
     [
         ("test_x[WH-01]", {"cases", "layer_cases"}),
         ("test_x[D06-total]", {"cases", "registry_cases"}),
+        ("test_x[RT-L07]", {"cases", "runtime_cases"}),
+        ("test_x[D06 RT-L07]", {"cases", "registry_cases", "runtime_cases"}),
         ("test_x[DG-26 K07]", {"cases", "layer_cases", "registry_cases"}),
         ("test_x[one]", set()),
     ],
 )
 def test_a_test_is_found_by_the_kind_of_its_cases(text, found):
-    """`-k layer_cases`, `-k registry_cases`, and `-k cases` for both."""
+    """`-k layer_cases`, `-k registry_cases`, `-k runtime_cases`, and `-k cases` for all."""
     assert cases.keywords(text) == found
 
 
@@ -89,6 +93,7 @@ def test_a_test_is_found_by_the_kind_of_its_cases(text, found):
         ("D5, XA-15: left out.", ["XA-15"]),
         ("T09, T10: authorities.", ["T09", "T10"]),
         ("DG-26, K07: once.", ["DG-26", "K07"]),
+        ("RT-L07, RT-L09: gone.", ["RT-L07", "RT-L09"]),
         ("No directory (WH-18).", []),
         ("As WH-18: no directory.", []),
         ("", []),

@@ -1,10 +1,11 @@
-"""The cases of layers and of registries by id, and where a test says which it stands for.
+"""The cases of layers, registries and running containers by id, and where a test says which it stands
+for.
 
 A case is a rule that some tool got wrong once: an archive, a document, an answer or an attack, and
 what must come of it. A test names its cases in the id of its row (`[WH-01]`, `[D06-total]`) or at
 the beginning of its docstring (`WH-18, WH-20: no directory …`), which `conftest` puts into the
-test's name as well. So `pytest -k cases` runs them all, `-k layer_cases` and `-k registry_cases`
-those of one kind, and `-k WH-01` one.
+test's name as well. So `pytest -k cases` runs them all, `-k layer_cases`, `-k registry_cases` and
+`-k runtime_cases` those of one kind, and `-k WH-01` one.
 """
 
 from __future__ import annotations
@@ -71,12 +72,26 @@ REGISTRIES = (
 )  # fmt: skip
 """Every case of registries: references, credentials, manifests, downloads, pushes."""
 
-KNOWN = (*LAYERS, *REGISTRIES)
+RUNTIME = (
+    "RT-N01", "RT-N02",
+    "RT-F05", "RT-F12", "RT-F14",
+    "RT-P02", "RT-P07", "RT-P14", "RT-P16", "RT-P17",
+    "RT-R01", "RT-R02", "RT-R04", "RT-R06", "RT-R08",
+    "RT-T04", "RT-T07", "RT-T09", "RT-T11",
+    "RT-L01", "RT-L07", "RT-L09",
+    "RT-W09", "RT-W10", "RT-W12",
+    "RT-S03",
+)  # fmt: skip
+"""Every case of running containers; their letters are those of registries, hence the prefix."""
+
+KNOWN = (*LAYERS, *REGISTRIES, *RUNTIME)
 
 _LAYER = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|DF|EX|OV|SN|SE|PY)-[0-9]{2}"
 _REGISTRY = r"[RCAMDKTLPXS][0-9]{2}"
-_NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_LAYER}|{_REGISTRY})(?![A-Za-z0-9])")
-_BEGINNING = re.compile(r"(?:[A-Z]+-?[0-9]+, )*(?:[A-Z]+-?[0-9]+): ")
+_RUNTIME = r"RT-[NFPRTLWS][0-9]{2}"
+_NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_RUNTIME}|{_LAYER}|{_REGISTRY})(?![A-Za-z0-9])")
+_ID = r"(?:[A-Z]+-)?[A-Z]*[0-9]+"
+_BEGINNING = re.compile(rf"(?:{_ID}, )*{_ID}: ")
 
 
 def named(text: str) -> list[str]:
@@ -92,5 +107,11 @@ def of_docstring(text: str) -> list[str]:
 
 def keywords(text: str) -> set[str]:
     """By which words `-k` finds a test of this name."""
-    kinds = {"layer_cases" if "-" in case else "registry_cases" for case in named(text)}
+    kinds = {_kind(case) for case in named(text)}
     return kinds | ({"cases"} if kinds else set())
+
+
+def _kind(case: str) -> str:
+    if case.startswith("RT-"):
+        return "runtime_cases"
+    return "layer_cases" if "-" in case else "registry_cases"
