@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from layerkit.errors import ConflictError
 from layerkit.ops import containers, states
 from layerkit.ops.run import await_start
-from layerkit.ops.start import connect
+from layerkit.ops.start import connect, refusing_the_ended
 from layerkit.sandbox import attach as attachments
 from layerkit.sandbox import frames, terminal
 from layerkit.sandbox import process as processes
@@ -109,7 +109,7 @@ def first_process(home: Home, container: ContainerRecord) -> int:
 
     It comes from the monitor, whose child it is: no other process can have the number meanwhile.
     """
-    with connect(home, container, Hello()) as channel:
+    with connect(home, container, Hello()) as channel, refusing_the_ended(container):
         frames.send(channel, frames.Ask())
         while True:
             match frames.receive_with(channel):

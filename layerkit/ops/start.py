@@ -146,6 +146,15 @@ def connect(home: Home, container: ContainerRecord, hello: Hello) -> socket.sock
 
 
 @contextlib.contextmanager
+def refusing_the_ended(container: ContainerRecord) -> Iterator[None]:
+    """Raise `ConflictError` where a monitor turns out to be at its end, and takes nothing any more."""
+    try:
+        yield
+    except ConnectionError:
+        raise ConflictError(f"container {container.name} is not running") from None
+
+
+@contextlib.contextmanager
 def _in_folder(folder: Path) -> Iterator[str]:
     """A name for the folder that is short enough for a socket's address, 107 bytes."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)

@@ -75,10 +75,10 @@ REGISTRIES = (
 RUNTIME = (
     "RT-N01", "RT-N02",
     "RT-F05", "RT-F12", "RT-F14",
-    "RT-P02", "RT-P07", "RT-P14", "RT-P16", "RT-P17",
+    "RT-P02", "RT-P05", "RT-P07", "RT-P14", "RT-P16", "RT-P17",
     "RT-R01", "RT-R02", "RT-R04", "RT-R06", "RT-R08",
     "RT-T04", "RT-T07", "RT-T09", "RT-T11",
-    "RT-L01", "RT-L07", "RT-L09",
+    "RT-L01", "RT-L02", "RT-L07", "RT-L09", "RT-L13",
     "RT-W09", "RT-W10", "RT-W12",
     "RT-S03",
 )  # fmt: skip
