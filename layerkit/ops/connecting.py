@@ -36,12 +36,21 @@ def connect(home: Home, container: ContainerRecord, hello: Hello) -> socket.sock
     return channel
 
 
+@contextlib.contextmanager
+def refusing_the_ended(container: ContainerRecord) -> Iterator[None]:
+    """Raise `ConflictError` where a monitor turns out to be at its end, and takes nothing any more."""
+    try:
+        yield
+    except ConnectionError:
+        raise ConflictError(f"container {container.name} is not running") from None
+
+
 def first_process(home: Home, container: ContainerRecord) -> int:
     """A pidfd of the container's first process, to be closed; raises `ConflictError` without one.
 
     It comes from the monitor, whose child it is: no other process can have the number meanwhile.
     """
-    with connect(home, container, Hello()) as channel:
+    with connect(home, container, Hello()) as channel, refusing_the_ended(container):
         frames.send(channel, frames.Ask())
         while True:
             match frames.receive_with(channel):

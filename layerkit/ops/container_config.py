@@ -47,6 +47,8 @@ def encode(config: ContainerConfig) -> bytes:
 def decode(text: bytes) -> ContainerConfig:
     """The config that `encode` wrote; raises `ValueError`, `TypeError`, `KeyError` for what is none."""
     values = _frozen(json.loads(text))
+    if not isinstance(values, dict):
+        raise TypeError("it is no JSON object")
     if "args" in values:
         values = _of_the_first_version(values)
     process = ProcessSpec(**values.pop("process"))

@@ -156,12 +156,12 @@ def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
 
 def remove_container(home: Home, container: ContainerRecord) -> None:
     """Remove a container that does not run; raises `ConflictError` when it does."""
-    if states.read(home, container).is_running:
-        raise ConflictError(
-            f"cannot remove container {container.name}: it is running",
-            hint=f"stop it first, or force it: layerkit rm -f {container.name}",
-        )
-    discard(home, container)
+    hint = f"stop it first, or force it: layerkit rm -f {container.name}"
+    lock = states.lock(home, container, "remove container", hint)
+    try:
+        discard(home, container)
+    finally:
+        lock.release()
 
 
 def discard(home: Home, container: ContainerRecord) -> None:

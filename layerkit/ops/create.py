@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["ContainerRecord", "ImageRecord", "create", "require_root"]
 
 _DEFAULT_STOP_SIGNAL = "SIGTERM"
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_LAST_PORT = 65535
 
 
 def create(
@@ -125,7 +128,8 @@ def _networking(home: Home, wanted: Networking, runtime: RuntimeConfig) -> Netwo
 def _exposed(text: str) -> Publication:
     """A port that the image exposes, such as `80/tcp`, on any free one of the host."""
     number, _, protocol = text.partition("/")
-    if not number.isdigit() or protocol not in {"", "tcp", "udp", "sctp"}:
+    is_port = _PORT.fullmatch(number) is not None and 0 < int(number) <= _LAST_PORT
+    if not is_port or protocol not in {"", "tcp", "udp", "sctp"}:
         raise UsageError(f"cannot publish port {text!r} of the image: wanted NUMBER/PROTOCOL")
     return Publication(int(number), protocol or "tcp")  # type: ignore[arg-type]
 

@@ -15,16 +15,17 @@ from layerkit.sandbox import process as processes
 from layerkit.sandbox.job import Job, Watch
 from layerkit.sandbox.log import LogWriter
 from layerkit.sandbox.plan import plan
-from layerkit.store.files import Lock, guarded
+from layerkit.store.files import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from layerkit.events import Observer
     from layerkit.ops.home import Home
     from layerkit.sandbox.frames import Hello
     from layerkit.sandbox.process import Running
+    from layerkit.sandbox.steps import Step
     from layerkit.store.records import ContainerRecord
 
 
@@ -43,7 +44,7 @@ def start(
     `explain` is told the steps of the start before they are made. Raises `ConflictError` for a
     container that runs or is mounted, `StoreError`, `SandboxError`.
     """
-    lock = _lock(home, container)
+    lock = states.lock(home, container, "start container")
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)  # closes our end: the monitor has another one
         _refuse_mounted(home, container)
@@ -54,10 +55,7 @@ def start(
         surroundings = Surroundings(home, container, config)
         stack.enter_context(_cleared_on_failure(surroundings))
         surroundings.make(partial(_warn, observe))
-        steps = plan(surroundings.spec(observe))
-        if explain is not None:
-            for step in steps:
-                explain(str(step))
+        steps = _explained(plan(surroundings.spec(observe)), explain)
         folder = containers.folder_of(home, container)
         listener = stack.enter_context(_listen(folder))
         states.write(home, container, surroundings.run)
@@ -84,6 +82,13 @@ def start(
     return running
 
 
+def _explained(steps: Sequence[Step], explain: Callable[[str], None] | None) -> Sequence[Step]:
+    for step in steps if explain is not None else ():
+        assert explain is not None
+        explain(str(step))
+    return steps
+
+
 @contextlib.contextmanager
 def _cleared_on_failure(surroundings: Surroundings) -> Iterator[None]:
     try:
@@ -101,19 +106,6 @@ def _removed_on_failure(home: Home, container: ContainerRecord) -> Iterator[None
         with contextlib.suppress(LayerkitError):
             containers.discard(home, container)
         raise
-
-
-def _lock(home: Home, container: ContainerRecord) -> Lock:
-    """The lock of a container that does not run; who has it for a moment is waited for."""
-
-    def refuse_running() -> None:
-        if states.read(home, container).is_running:
-            raise ConflictError(f"cannot start container {container.name}: it is running")
-
-    lock = Lock(containers.folder_of(home, container) / "lock")
-    with guarded("lock container"):
-        lock.acquire(refuse_running)
-    return lock
 
 
 def _refuse_mounted(home: Home, container: ContainerRecord) -> None:

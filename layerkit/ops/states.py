@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from layerkit.errors import StoreError
+from layerkit.errors import ConflictError, StoreError
 from layerkit.ports import Publication
 from layerkit.store import files
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.ops.home import Home
+    from layerkit.store.files import Lock
     from layerkit.store.records import ContainerRecord
 
 LOST = 255
@@ -116,6 +117,22 @@ def write(home: Home, container: ContainerRecord, run: Run) -> None:
         target = home.containers / container.id / "state.json"
         # No more durable than the run itself, which a power failure ends.
         files.write_whole(target, msgspec.json.encode(run), home.store.scratch, durable=False)
+
+
+def lock(home: Home, container: ContainerRecord, what: str, hint: str = "") -> Lock:
+    """The lock of a container that does not run, taken; who has it for a moment is waited for.
+
+    That may be a monitor that has told the end already. Raises `ConflictError` while it runs.
+    """
+
+    def refuse_running() -> None:
+        if read(home, container).is_running:
+            raise ConflictError(f"cannot {what} {container.name}: it is running", hint=hint)
+
+    lock = files.Lock(home.containers / container.id / "lock")
+    with files.guarded("lock container"):
+        lock.acquire(refuse_running)
+    return lock
 
 
 def now() -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError
 from layerkit.ops import containers, states
-from layerkit.ops.connecting import connect
+from layerkit.ops.connecting import connect, refusing_the_ended
 from layerkit.sandbox import frames
 from layerkit.sandbox.frames import Hello
 from layerkit.sandbox.signals import number_of
@@ -27,7 +28,7 @@ PATIENCE = 10
 
 def kill(home: Home, container: ContainerRecord, number: int = signal.SIGKILL) -> None:
     """Send a signal to the first process; raises `ConflictError` where there is none."""
-    with connect(home, container, Hello()) as channel:
+    with connect(home, container, Hello()) as channel, refusing_the_ended(container):
         frames.send(channel, frames.Signal(number))
 
 
@@ -53,7 +54,7 @@ def stop(
         channel = connect(home, container, Hello())
     except ConflictError:  # it ended meanwhile
         return
-    with channel:
+    with channel, contextlib.suppress(ConnectionError):
         frames.send(channel, frames.Signal(number or number_of(config.stop_signal)))
         if not _ends(channel, patience):
             frames.send(channel, frames.Signal(signal.SIGKILL))

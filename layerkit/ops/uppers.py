@@ -16,7 +16,7 @@ import os
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, NotFoundError
-from layerkit.ops import mountpoints
+from layerkit.ops import mountpoints, states
 from layerkit.store import files
 
 if TYPE_CHECKING:
@@ -64,15 +64,7 @@ def locked(
     So it does while it is mounted, where that is not what is wanted: nobody may move what a mount
     writes to.
     """
-
-    def refuse() -> None:
-        raise ConflictError(
-            f"cannot {what} {container.name}: it is running", hint="let it end first"
-        )
-
-    lock = files.Lock(_lock(home, container))
-    with files.guarded("lock container"):
-        lock.acquire(refuse)
+    lock = states.lock(home, container, what, hint="let it end first")
     try:
         if not mounted and mountpoints.types(mountpoints.place(home, container.id)):
             raise ConflictError(

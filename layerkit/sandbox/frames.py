@@ -165,8 +165,11 @@ def receive(channel: socket.socket) -> Frame | None:
 def receive_with(channel: socket.socket) -> tuple[Frame | None, list[int]]:
     """As `receive`, with the descriptors that came along (close-on-exec)."""
     descriptors = array.array("i")
-    space = socket.CMSG_LEN(descriptors.itemsize)
-    packet, extra, _, _ = channel.recvmsg(_LIMIT + 1, space, socket.MSG_CMSG_CLOEXEC)
+    wanted = (_LIMIT + 1, socket.CMSG_LEN(descriptors.itemsize), socket.MSG_CMSG_CLOEXEC)
+    try:
+        packet, extra, _, _ = channel.recvmsg(*wanted)
+    except ConnectionResetError:  # as above
+        packet, extra, _, _ = channel.recvmsg(*wanted)
     for _, _, data in extra:
         descriptors.frombytes(data)
     return (decode(packet) if packet else None), descriptors.tolist()

@@ -69,6 +69,7 @@ class _Monitor:
         self._inbox = inbox
         self._log: Log | None = None
         self._input: Sink | None = None
+        self._awaits_terminal = job.terminal and job.takes_input
         self._given: collections.deque[tuple[Client, bytes | memoryview]] = collections.deque()
         self._outputs: dict[int, int] = {}
         self._channel: socket.socket | None = None
@@ -235,8 +236,10 @@ class _Monitor:
         self._outputs[_STDOUT] = master
         if self._job.takes_input:
             self._input = Sink(os.dup(master))
+            self._awaits_terminal = False
         if self._job.size is not None:
             termios.tcsetwinsize(master, self._job.size)
+        self._feed()
 
     def _accept(self) -> None:
         assert self._watch.listener is not None
@@ -282,6 +285,8 @@ class _Monitor:
 
     def _feed(self) -> None:
         """Give the container what clients sent, one piece after the other; nothing is its end."""
+        if self._awaits_terminal:  # what is typed ahead comes later
+            return
         while self._given and not (self._input and self._input.holding):
             client, data = self._given.popleft()
             if self._input is not None and data:

@@ -92,7 +92,7 @@ class TestLimits:
     """What limits do to containers."""
 
     def test_memory(self, box, create):
-        """R01: a container that takes more memory than it may is killed, and that is counted."""
+        """RT-R01: a container that takes more memory than it may is killed, and that is counted."""
         found = create(Limits(memory=32 * MIB, memory_swap=32 * MIB))
 
         result = box.run("tail", "/dev/zero", cgroup=found.plan())
@@ -102,7 +102,7 @@ class TestLimits:
         assert found.oom_kills() >= 1
 
     def test_processes(self, box, create):
-        """R02: a container with as many processes as it may have gets no more."""
+        """RT-R02: a container with as many processes as it may have gets no more."""
         found = create(Limits(pids=20))
 
         result = box.run(
@@ -113,7 +113,7 @@ class TestLimits:
         assert result.status != ExitStatus(0)
 
     def test_processors(self, box, create):
-        """R04: a container sees, and uses, only the processors of its set."""
+        """RT-R04: a container sees, and uses, only the processors of its set."""
         found = create(Limits(cpuset_cpus="0"))
 
         result = box.run(
@@ -176,7 +176,7 @@ class TestLife:
     """Groups from their making to their end."""
 
     def test_nothing_stays(self, create, parent, trees):
-        """R06: after the removal no folder of that name is in any tree; a second removal is none."""
+        """RT-R06: after the removal no folder of that name is in any tree; a second removal is none."""
         name = f"{parent}-group"
         found = create(name=name, hierarchies=trees)
         assert cgroups.folders_named(name) == list(found.folders)
@@ -269,7 +269,7 @@ class TestLife:
 
 
 class TestDevices:
-    """R08: device nodes that a container makes itself work only if a rule allows them."""
+    """RT-R08: device nodes that a container makes itself work only if a rule allows them."""
 
     OPEN = ("sh", "-c", "mknod /dev/k c 1 11 && : < /dev/k && echo open")
     # Without this the kernel may keep the log from everybody in a container.
@@ -307,7 +307,7 @@ class TestDevices:
 
 
 class TestInside:
-    """F05: what a container sees of its groups."""
+    """RT-F05: what a container sees of its groups."""
 
     def test_version_1(self, box, create):
         """A read-only folder with the container's own group of each tree, and a link where shared."""

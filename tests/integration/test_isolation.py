@@ -78,7 +78,7 @@ class TestRights:
     """What the kernel lets a container do."""
 
     def test_the_default_container_is_dockers(self, box, default):
-        """P11, P14: docker's capabilities in all sets but two, a filter, and new privileges."""
+        """RT-P11, RT-P14: docker's capabilities in all sets but two, a filter, and new privileges."""
         found = status(box.run("cat", "/proc/self/status", seccomp=default).text)
 
         assert [found[f"Cap{each}"] for each in ("Prm", "Eff", "Bnd")] == ["00000000a80425fb"] * 3
@@ -86,7 +86,7 @@ class TestRights:
         assert (found["Seccomp"], found["NoNewPrivs"]) == ("2", "0")
 
     def test_without_a_filter_there_is_none(self, box):
-        """P14: `seccomp=unconfined` is no filter at all."""
+        """RT-P14: `seccomp=unconfined` is no filter at all."""
         assert status(box.run("cat", "/proc/self/status").text)["Seccomp"] == "0"
 
     @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ class TestRights:
             (("mount", "-t", "tmpfs", "x", "/tmp"), b"permission denied"),
             (("hostname", "x"), b"Operation not permitted"),
         ],
-        ids=["P14-unshare", "P14-mount", "N06-hostname"],
+        ids=["RT-P14-unshare", "RT-P14-mount", "RT-N06-hostname"],
     )
     def test_what_the_host_keeps_to_itself_is_refused(self, box, default, command, words):
         """The default container cannot make namespaces, mount, or change the host name."""
@@ -105,7 +105,7 @@ class TestRights:
         assert (result.status != ExitStatus(0), words in result.err) == (True, True)
 
     def test_the_filter_holds_whatever_the_capabilities(self, box, default):
-        """P14: a filter refuses by itself; the profile for SYS_ADMIN lets the same call through."""
+        """RT-P14: a filter refuses by itself; the profile for SYS_ADMIN lets the same call through."""
         names = (*DOCKER_CAPABILITIES, "SYS_ADMIN")
         program = programs.find_program(None, names, box.folder / "cache")
         command = ("unshare", "-m", "true")
@@ -116,7 +116,7 @@ class TestRights:
     @pytest.mark.parametrize("user", ["", "app"])
     @pytest.mark.parametrize("no_new_privileges", [False, True])
     def test_a_filter_is_loaded_for_every_user(self, box, default, user, no_new_privileges):
-        """P14: filter and no-new-privileges go together and apart, for root and others."""
+        """RT-P14: filter and no-new-privileges go together and apart, for root and others."""
         options = {"user": user, "no_new_privileges": no_new_privileges}
         found = status(box.run("cat", "/proc/self/status", seccomp=default, **options).text)
 
@@ -126,7 +126,7 @@ class TestRights:
     @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the helper is x86-64 code")
     @pytest.mark.parametrize(("no_new_privileges", "euid"), [(False, 0), (True, 1000)])
     def test_setuid_programs_give_nothing_new(self, box, layer, no_new_privileges, euid):
-        """P16: with no-new-privileges a setuid-root program runs as its caller."""
+        """RT-P16: with no-new-privileges a setuid-root program runs as its caller."""
         helper = layer / "bin" / "helper"
         helper.parent.mkdir()
         helper.write_bytes(geteuid())
@@ -143,7 +143,7 @@ class TestRights:
             (("SYS_TIME",), (), 0xA80425FB | 1 << 25),
             ((), ("ALL",), 0),
         ],
-        ids=["P12-one", "P12-one-more", "P12-none"],
+        ids=["RT-P12-one", "RT-P12-one-more", "RT-P12-none"],
     )
     def test_capabilities_are_exactly_those(self, box, add, drop, mask):
         """What the user adds and drops is what the process has and can ever have."""
@@ -177,7 +177,7 @@ class TestLimits:
     """What a process of a container may use."""
 
     def test_a_limit_is_set(self, box):
-        """P17: soft and hard limit are the user's; without one they are the host's."""
+        """RT-P17: soft and hard limit are the user's; without one they are the host's."""
         wanted, notes = ulimits.fitting([Ulimit("nofile", 100, 200), Ulimit("core", 0, 0)])
         command = ("sh", "-c", "umask; ulimit -Sn; ulimit -Hn; ulimit -c")
 
@@ -185,7 +185,7 @@ class TestLimits:
         assert notes == ()
 
     def test_a_limit_above_the_hard_one_does_not_stop_the_start(self, box):
-        """P17: what cannot be had is lowered before the start."""
+        """RT-P17: what cannot be had is lowered before the start."""
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         wanted, notes = ulimits.fitting([Ulimit("nofile", 50, hard + 1)])
         powerful = "SYS_RESOURCE" in capabilities.available()
@@ -235,7 +235,7 @@ class TestMemoryFileSystems:
     """File systems in memory."""
 
     def test_a_tmpfs_has_its_size_and_flags(self, box):
-        """F14: as much as it may hold and no byte more, without suid, devices and programs."""
+        """RT-F14: as much as it may hold and no byte more, without suid, devices and programs."""
         script = (
             "dd if=/dev/zero of=/t/x bs=1M count=2; grep ' /t ' /proc/self/mountinfo; "
             "stat -c %a /t; cp /bin/busybox /big/ls; /big/ls / >/dev/null && echo ran"
@@ -252,7 +252,7 @@ class TestMemoryFileSystems:
         assert result.out.splitlines()[-2:] == [b"750", b"ran"]
 
     def test_every_flag_is_one_of_the_kernels(self, box):
-        """F14: flags for and against what is usual all reach the mount."""
+        """RT-F14: flags for and against what is usual all reach the mount."""
         mounts = (
             TmpfsMount("/a", flags=("suid", "dev", "exec", "sync", "noatime", "nodiratime")),
             TmpfsMount("/b", flags=("ro", "strictatime")),
@@ -295,7 +295,7 @@ class TestMemoryFileSystems:
         assert found.split()[1] == "3072"
 
     def test_a_readonly_container_writes_to_memory_only(self, box):
-        """F04: with a read-only root /dev/shm and a tmpfs can be written to, / and /tmp not."""
+        """RT-F04: with a read-only root /dev/shm and a tmpfs can be written to, / and /tmp not."""
         script = "touch /x; touch /dev/shm/y && touch /t/y && echo ok; touch /tmp/z"
         options = {"readonly_root": True, "tmpfs": (TmpfsMount("/t"),)}
         result = box.run("sh", "-c", script, **options)
@@ -307,7 +307,7 @@ class TestDevices:
     """Devices of the host."""
 
     def test_a_device_is_as_on_the_host(self, box, tmp_path):
-        """R08: the node has the host's numbers, mode and owner, and can be used."""
+        """RT-R08: the node has the host's numbers, mode and owner, and can be used."""
         host = tmp_path / "zero"
         os.mknod(host, stat.S_IFCHR, os.makedev(1, 5))
         host.chmod(0o640)
@@ -322,7 +322,7 @@ class TestDevices:
         assert found == ["character special file 1:5 640 7:8"] * 2 + ["2"]
 
     def test_a_device_made_elsewhere_cannot_be_opened(self, box):
-        """R08: mknod works as in docker, but outside of /dev the node opens nothing."""
+        """RT-R08: mknod works as in docker, but outside of /dev the node opens nothing."""
         result = box.run("sh", "-c", "mknod /n c 1 5 && echo made; head -c 1 /n")
 
         assert (result.out, b"Permission denied" in result.err) == (b"made\n", True)
@@ -334,7 +334,7 @@ class TestInit:
 
     @pytest.mark.parametrize("user", ["", "app"])
     def test_it_is_the_first_process_and_nothing_else(self, box, default, user):
-        """P19: the program is a child with a group of its own; init keeps no file open."""
+        """RT-P19: the program is a child with a group of its own; init keeps no file open."""
         script = (
             "cut -d' ' -f4,5 /proc/$$/stat; echo $$; ls /proc/1/fd | wc -l; "
             "ls -l /proc/1/exe; tr '\\0' ' ' </proc/1/cmdline"
@@ -361,7 +361,7 @@ class TestInit:
         ],
     )
     def test_it_ends_as_the_program_ends(self, box, script, code):
-        """P19: the program's code, or 128+n for signal n."""
+        """RT-P19: the program's code, or 128+n for signal n."""
         assert box.run("sh", "-c", script, init=True).status.shell_code == code
 
     @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ class TestInit:
         "number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM]
     )
     def test_signals_are_the_programs(self, box, number):
-        """P19: a signal that the program does not handle ends it, though pid 1 would ignore it."""
+        """RT-P19: a signal that the program does not handle ends it, though pid 1 would ignore it."""
         with open(os.devnull, "wb") as null:
             status = run(
                 box.spec("sleep", "1000", init=True),
@@ -398,7 +398,7 @@ class TestInit:
         assert status == ExitStatus(128 + number)
 
     def test_a_handler_gets_the_signal(self, box):
-        """P19: a program with a handler decides itself how to end."""
+        """RT-P19: a program with a handler decides itself how to end."""
         out = box.folder / "out"
         script = "trap 'exit 5' TERM; kill -TERM 1; while :; do sleep 0.01; done"
         with out.open("wb") as file:
@@ -408,7 +408,7 @@ class TestInit:
         assert (status, out.read_bytes()) == (ExitStatus(5), b"")
 
     def test_orphans_are_reaped(self, box):
-        """N08: processes that lost their parent leave no zombies."""
+        """RT-N08: processes that lost their parent leave no zombies."""
         orphan = "until [ $(cut -d' ' -f4 /proc/$$/stat) = 1 ]; do sleep 0.01; done; echo >>/told"
         script = (
             'for n in 1 2 3 4 5; do (sh -c "$0" &); done; '
@@ -421,7 +421,7 @@ class TestInit:
         assert (result.status, result.out) == (ExitStatus(0), b"clean\n")
 
     def test_the_keys_of_a_terminal_reach_the_program(self, box):
-        """P19: the program is in the foreground of the terminal, and stops and ends by its keys."""
+        """RT-P19: the program is in the foreground of the terminal, and stops and ends by its keys."""
         script = "trap 'tty; exit 9' INT; echo up; while :; do sleep 0.01; done"
         program = box.program("sh", "-c", script, terminal=True, init=True)
         child = pexpect.spawn(program[0], program[1:], timeout=30, encoding="utf-8")

@@ -16,7 +16,7 @@ from support.users import layerkit as layerkit_as_user
 
 from layerkit import linux
 from layerkit.errors import StoreError
-from layerkit.ops import mountpoints
+from layerkit.ops import mountpoints, states
 from layerkit.ops.containers import find_container
 from layerkit.ops.home import Home
 from layerkit.ops.images import find_image
@@ -151,7 +151,9 @@ def test_a_container_that_runs_is_not_mounted(layerkit, state_root, driver):
     """OV-20: two mounts of one upper would be undefined (overlayfs.rst)."""
     make(state_root, driver, "box")
     with Home(state_root) as home:
-        lock = home.containers / find_container(home, "box").id / "lock"
+        container = find_container(home, "box")
+        states.write(home, container, states.Run(1.0, pid=os.getpid()))
+        lock = home.containers / container.id / "lock"
     script = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print(); input()"
     with subprocess.Popen(
         [sys.executable, "-c", script, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -61,7 +61,7 @@ class TestPlace:
     """What a container finds in its namespace."""
 
     def test_interfaces_and_route(self, world):
-        """W01: lo and eth0 are up, the address is of 10.99.0.0/16, the way out is the bridge."""
+        """RT-W01: lo and eth0 are up, the address is of 10.99.0.0/16, the way out is the bridge."""
         inside, endpoint = world.container()
 
         interfaces = inside.run("ip", "-4", "-brief", "address").split()
@@ -124,7 +124,7 @@ class TestReach:
     """Who reaches a container, and whom it reaches."""
 
     def test_each_publication_leads_to_its_own_container(self, world):
-        """W02: three published containers answer each for itself, from outside and from the host."""
+        """RT-W02: three published containers answer each for itself, from outside and from the host."""
         ports = (8081, 8082, 8083)
         servers = {port: world.container(web(port))[0].listens(80) for port in ports}
 
@@ -133,7 +133,7 @@ class TestReach:
             assert world.host.reaches(HOST, port, server) == HOST
 
     @pytest.mark.parametrize(
-        "address", ["127.0.0.1", HOST], ids=["W03-localhost", "W03-own-address"]
+        "address", ["127.0.0.1", HOST], ids=["RT-W03-localhost", "RT-W03-own-address"]
     )
     def test_the_host_reaches_a_published_port(self, world, address):
         """A published port answers the host itself at all of its addresses."""
@@ -142,7 +142,7 @@ class TestReach:
         assert world.host.reaches(address, 8081, inside.listens(80)) == "10.99.0.1" or HOST
 
     def test_what_is_not_published(self, world):
-        """W05: by its address a container is reached by the host and its neighbours alone."""
+        """RT-W05: by its address a container is reached by the host and its neighbours alone."""
         inside, endpoint = world.container(web(8081))
         neighbour, _endpoint = world.container()
         server, hidden = inside.listens(80), inside.listens(81)
@@ -157,7 +157,7 @@ class TestReach:
         assert neighbour.reaches(endpoint.address, 81, hidden) == _endpoint.address
 
     def test_a_port_of_localhost(self, world):
-        """W07: what is published to 127.0.0.1 answers the host, and nobody who forges a packet."""
+        """RT-W07: what is published to 127.0.0.1 answers the host, and nobody who forges a packet."""
         local = Publication(53, "udp", 8085, "127.0.0.1")
         inside, _endpoint = world.container(local, Publication(53, "udp", 8086))
         server = inside.receives(53)
@@ -199,7 +199,7 @@ class TestReach:
         assert local.recv(100) == b"from inside"
 
     def test_udp(self, world):
-        """W09: a datagram arrives and its answer comes back from where the question went."""
+        """RT-W09: a datagram arrives and its answer comes back from where the question went."""
         inside, _endpoint = world.container(Publication(53, "udp", 5353))
         server = inside.receives(53)
 
@@ -336,7 +336,7 @@ class TestPorts:
     """Who gets a port of the host."""
 
     def test_any_free_port(self, world):
-        """W09: without a port of the host the container gets a free one, and it is told which."""
+        """RT-W09: without a port of the host the container gets a free one, and it is told which."""
         inside, endpoint = world.container(Publication(80), Publication(81))
         first, second = (publication.host_port for publication in endpoint.publications)
 

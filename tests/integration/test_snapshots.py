@@ -14,7 +14,7 @@ from support.processes import child, kill_myself, outcome
 from support.trees import differences, scan
 
 from layerkit.errors import ConflictError, NotFoundError, UsageError
-from layerkit.ops import containers, snapshots
+from layerkit.ops import containers, snapshots, states
 from layerkit.ops.home import Home
 from layerkit.ops.inside import Finding
 from layerkit.snapshot import layered
@@ -208,6 +208,7 @@ def test_what_cannot_be_is_refused(home, container, cli):
 def test_a_running_container_is_left_alone(home, container):
     """SN-02: its upper cannot be taken from under it, neither to freeze nor to roll back."""
     snapshots.create(home, "box", "s")
+    states.write(home, container, states.Run(1.0, pid=os.getpid()))
 
     with files.Lock(containers.folder_of(home, container) / "lock"):
         with pytest.raises(ConflictError, match="cannot make a snapshot of box: it is running"):

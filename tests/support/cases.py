@@ -1,10 +1,11 @@
-"""The cases of layers, registries and containers by id, and where a test says which it stands for.
+"""The cases of layers, registries and running containers by id, and where a test says which it stands
+for.
 
 A case is a rule that some tool got wrong once: an archive, a document, an answer or an attack, and
 what must come of it. A test names its cases in the id of its row (`[WH-01]`, `[D06-total]`) or at
 the beginning of its docstring (`WH-18, WH-20: no directory …`), which `conftest` puts into the
-test's name as well. So `pytest -k cases` runs them all, `-k layer_cases`, `-k registry_cases`
-and `-k runtime_cases` those of one kind, and `-k WH-01` one.
+test's name as well. So `pytest -k cases` runs them all, `-k layer_cases`, `-k registry_cases` and
+`-k runtime_cases` those of one kind, and `-k WH-01` one.
 """
 
 from __future__ import annotations
@@ -73,19 +74,25 @@ REGISTRIES = (
 """Every case of registries: references, credentials, manifests, downloads, pushes."""
 
 RUNTIME = (
-    "F04", "F14",
-    "N06", "N08",
-    "P11", "P12", "P14", "P16", "P17", "P19",
-    "R08",
+    "RT-N01", "RT-N02", "RT-N06", "RT-N08",
+    "RT-F04", "RT-F05", "RT-F12", "RT-F14",
+    "RT-P02", "RT-P05", "RT-P07", "RT-P11", "RT-P12", "RT-P14", "RT-P16", "RT-P17", "RT-P19",
+    "RT-R01", "RT-R02", "RT-R04", "RT-R06", "RT-R08",
+    "RT-T04", "RT-T07", "RT-T09", "RT-T11",
+    "RT-L01", "RT-L02", "RT-L05", "RT-L07", "RT-L09", "RT-L13",
+    "RT-W01", "RT-W02", "RT-W03", "RT-W05", "RT-W07", "RT-W09", "RT-W10", "RT-W12",
+    "RT-S03",
 )  # fmt: skip
-"""Cases of containers that run, of those whose id is not a case of registries too."""
+"""Every case of running containers; their letters are those of registries, hence the prefix."""
 
 KNOWN = (*LAYERS, *REGISTRIES, *RUNTIME)
 
 _LAYER = r"(?:WH|TY|SL|NM|HL|MD|DV|XA|TF|TE|CZ|DG|DF|EX|OV|SN|SE|PY)-[0-9]{2}"
-_OTHER = r"[RCAMDKTLPXSFN][0-9]{2}"
-_NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_LAYER}|{_OTHER})(?![A-Za-z0-9])")
-_BEGINNING = re.compile(r"(?:[A-Z]+-?[0-9]+, )*(?:[A-Z]+-?[0-9]+): ")
+_REGISTRY = r"[RCAMDKTLPXS][0-9]{2}"
+_RUNTIME = r"RT-[NFPRTLWS][0-9]{2}"
+_NAMED = re.compile(rf"(?<![A-Za-z0-9])(?:{_RUNTIME}|{_LAYER}|{_REGISTRY})(?![A-Za-z0-9])")
+_ID = r"(?:[A-Z]+-)?[A-Z]*[0-9]+"
+_BEGINNING = re.compile(rf"(?:{_ID}, )*{_ID}: ")
 
 
 def named(text: str) -> list[str]:
@@ -109,3 +116,9 @@ def keywords(text: str) -> set[str]:
     """By which words `-k` finds a test of this name."""
     kinds = {_kind(case) for case in named(text)}
     return kinds | ({"cases"} if kinds else set())
+
+
+def _kind(case: str) -> str:
+    if case.startswith("RT-"):
+        return "runtime_cases"
+    return "layer_cases" if "-" in case else "registry_cases"

@@ -55,7 +55,7 @@ def listed(**values):
     ids=str,
 )
 def test_a_status(values, wanted):
-    """L01, L09: what it does, and for how long or since when."""
+    """RT-L01, RT-L09: what it does, and for how long or since when."""
     assert listing.status(listed(**values), NOW) == wanted
 
 
@@ -104,7 +104,7 @@ def test_a_command(command, short, full):
     ids=str,
 )
 def test_ports(publications, wanted):
-    """W09: those of the host and the container, in ranges where they are the same."""
+    """RT-W09: those of the host and the container, in ranges where they are the same."""
     assert listing.ports(publications) == wanted
 
 

@@ -22,7 +22,7 @@ def asked(monkeypatch):
 
 
 def test_each_stream_goes_to_its_own(asked, cli):
-    """L05: stdout to stdout, stderr to stderr, bytes as they are."""
+    """RT-L05: stdout to stdout, stderr to stderr, bytes as they are."""
     assert cli("logs", "c") == (0, "out\r\n", "érr\n")
     assert asked == [("c", LogOptions())]
 
@@ -42,7 +42,7 @@ def test_each_stream_goes_to_its_own(asked, cli):
     ids=str,
 )
 def test_options_are_handed_over(asked, cli, arguments, wanted):
-    """L05: each option is the operation's."""
+    """RT-L05: each option is the operation's."""
     assert cli("logs", *arguments, "c").code == 0
     assert asked == [("c", wanted)]
 

@@ -40,7 +40,7 @@ def lines(cli, *arguments):
 
 
 def test_the_table_is_dockers(cli):
-    """T03, T04: columns, widths and words are those of docker; what does not run is left out."""
+    """Columns, widths and words are those of docker; what does not run is left out."""
     assert lines(cli) == [
         (
             "CONTAINER ID   IMAGE     COMMAND   CREATED              STATUS              "

@@ -76,14 +76,14 @@ def text(home, **options):
     ids=["nothing", "lines", "no-end", "tty", "binary", "long", "many"],
 )
 def test_bytes_come_back(home, written, chunks):
-    """L05: every byte of the program comes back, nothing more."""
+    """RT-L05: every byte of the program comes back, nothing more."""
     written(*chunks)
 
     assert text(home) == b"".join(chunks)
 
 
 def test_streams_keep_their_order(home, written):
-    """L05: what went to stderr comes as such, between what went to stdout before and after."""
+    """RT-L05: what went to stderr comes as such, between what went to stdout before and after."""
     written(("stdout", b"1\n"), ("stderr", b"2\n"), ("stderr", b"3\n"), ("stdout", b"4\n"))
 
     assert list(logs(home, "c", LogOptions())) == [
@@ -105,7 +105,7 @@ def test_an_unknown_container_is_told_at_once(home):
 )
 @pytest.mark.parametrize("max_size", [100, 10_000])
 def test_the_tail_is_the_last_lines(home, written, count, wanted, max_size):
-    """L05: of any number of files only the last lines are shown."""
+    """RT-L05: of any number of files only the last lines are shown."""
     lines = [b"%d\n" % number for number in range(10)]
     written(*lines, max_size=max_size, max_files=9)
 
@@ -153,14 +153,14 @@ def test_the_tail_does_not_read_all(home, written, monkeypatch):
     ids=str,
 )
 def test_times_bound_what_is_shown(home, written, options, wanted):
-    """L05: both bounds are included; the tail is taken before, as docker does."""
+    """RT-L05: both bounds are included; the tail is taken before, as docker does."""
     written(b"a\n", b"b\n", b"c\n", b"d\n")
 
     assert text(home, **options) == wanted
 
 
 def test_timestamps_begin_lines_only(home, written):
-    """L05: each line has its time once, in UTC with nine digits, however many pieces it is in."""
+    """RT-L05: each line has its time once, in UTC with nine digits, however many pieces it is in."""
     written(b"a\n", b"x" * PIECE, ("stderr", b"e\n"), b"y\n")
 
     one, two, three = (log.stamp(number * SECOND) for number in (1, 2, 3))
@@ -245,7 +245,7 @@ def followed(home, folder):
 
 
 def test_following_ends_with_the_container(followed, folder):
-    """L05: what is written appears while the container runs, across rotations, until it ends."""
+    """RT-L05: what is written appears while the container runs, across rotations, until it ends."""
     writer = LogWriter(folder, max_size=300, max_files=3)
     writer.write("stdout", b"before\n")
     followed.start()
@@ -276,7 +276,7 @@ def test_following_waits_for_the_first_line(followed, folder):
 
 
 def test_a_container_that_does_not_run_is_not_waited_for(home, written):
-    """L05: to follow one that ended shows its log and ends."""
+    """RT-L05: to follow one that ended shows its log and ends."""
     written(b"a\n")
 
     assert text(home, follow=True) == b"a\n"

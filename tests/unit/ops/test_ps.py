@@ -130,7 +130,7 @@ def image(home, tmp_path):
 
 @pytest.mark.root
 def test_containers_are_listed(home, image):
-    """L09: the newest first, with what is known of the last run."""
+    """RT-L09: the newest first, with what is known of the last run."""
     old = homes.create(home, image, name="old")
     new = homes.create(home, image, name="new")
     states.write(home, old, states.Run(5.0, finished=6.0, exit_code=3))

@@ -16,7 +16,7 @@ from support.processes import child, until
 
 from layerkit.errors import CommandNotFoundError, SandboxError
 from layerkit.sandbox import frames, messages
-from layerkit.sandbox.attach import ExitStatus, Manners, Stdio, attach
+from layerkit.sandbox.attach import Detached, ExitStatus, Manners, Stdio, attach
 from layerkit.sandbox.relay import CHUNK
 
 
@@ -193,7 +193,7 @@ def test_keys_detach(channel, terminal):
     status = attach(ours, Stdio(slave, slave, slave), Manners(terminal=True))
     ours.close()
 
-    assert status is None
+    assert status == Detached()
     sent = []
     while (frame := frames.receive(theirs)) is not None:
         sent.append(frame)

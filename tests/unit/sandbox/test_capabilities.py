@@ -52,12 +52,12 @@ POOR = ALL - {"SYS_RESOURCE"}
     ],
 )  # fmt: skip
 def test_adding_and_dropping_is_dockers(add, drop, wanted):
-    """P12: names with or without CAP_ in any case, ALL; of ALL what layerkit itself has."""
+    """RT-P12: names with or without CAP_ in any case, ALL; of ALL what layerkit itself has."""
     assert set(granted(add, drop, POOR)) == wanted
 
 
 def test_masks_are_exact():
-    """P12: the mask of what is left is the one that the kernel shows."""
+    """RT-P12: the mask of what is left is the one that the kernel shows."""
     assert mask(granted(("NET_BIND_SERVICE",), ("ALL",), ALL)) == 0x400
     assert mask(granted(("SYS_TIME",), (), ALL)) == 0xA80425FB | 1 << 25
     assert granted((), (), ALL) == DOCKER_CAPABILITIES
@@ -87,7 +87,7 @@ def test_layerkit_gives_only_what_it_has():
     ],
 )
 def test_an_unknown_capability_is_refused(add, drop, message):
-    """P12: a name that is none is an error that says so."""
+    """RT-P12: a name that is none is an error that says so."""
     with pytest.raises(UsageError, match=message):
         granted(add, drop, ALL)
     with pytest.raises(UsageError, match=message):

@@ -37,7 +37,7 @@ ONE = DeviceNode("/dev/x", "c", 1, 3, 0o640, 3, 4)
 
 @pytest.mark.root
 def test_a_device_is_as_on_the_host(folder):
-    """R08: kind, numbers, mode and owner are the host's, path and access the user's."""
+    """RT-R08: kind, numbers, mode and owner are the host's, path and access the user's."""
     (found,) = find([Device(folder / "one", "/dev/x", "r")])
 
     assert found == DeviceNode("/dev/x", "c", 1, 3, 0o640, 3, 4, "r")

@@ -107,15 +107,18 @@ def test_frames_come_one_by_one_until_the_end(channel):
     assert frames.receive(ours) is None
 
 
-def test_what_was_sent_is_read_also_from_who_left_in_a_hurry(channel):
+@pytest.mark.parametrize(
+    "receive", [frames.receive, lambda channel: frames.receive_with(channel)[0]], ids=["", "with"]
+)
+def test_what_was_sent_is_read_also_from_who_left_in_a_hurry(channel, receive):
     """A side that closes with our frames unread resets the channel; its own last frame is there."""
     ours, theirs = channel
     frames.send(ours, frames.Ask())
     frames.send(theirs, frames.Ended(3))
     theirs.close()
 
-    assert frames.receive(ours) == frames.Ended(3)
-    assert frames.receive(ours) is None
+    assert receive(ours) == frames.Ended(3)
+    assert receive(ours) is None
 
 
 def test_a_descriptor_comes_along(channel):

@@ -27,7 +27,7 @@ from layerkit.sandbox.tmpfs import step
     ],
 )
 def test_it_is_safe_unless_told_otherwise(mount, line):
-    """F14: nosuid, nodev and noexec hold unless a flag is against them; the last of two counts."""
+    """RT-F14: nosuid, nodev and noexec hold unless a flag is against them; the last of two counts."""
     assert str(step(mount)) == line
 
 

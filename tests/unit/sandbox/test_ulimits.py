@@ -30,7 +30,7 @@ HARD = {"nofile": 20000, "core": -1, "nproc": 0}
     ],
 )
 def test_a_limit_is_lowered_to_the_hard_one(wanted, fits):
-    """P17: without CAP_SYS_RESOURCE a limit stays below the present hard one, and a note says so."""
+    """RT-P17: without CAP_SYS_RESOURCE a limit stays below the present hard one, and a note says so."""
     (found,), notes = clamped([wanted], HARD)
 
     assert (found.name, found.soft, found.hard) == (wanted.name, *fits)
@@ -38,7 +38,7 @@ def test_a_limit_is_lowered_to_the_hard_one(wanted, fits):
 
 
 def test_the_note_has_both_limits():
-    """P17: the note has name, wanted and got."""
+    """RT-P17: the note has name, wanted and got."""
     _, notes = clamped([Ulimit("core", 1, 2), Ulimit("nofile", 3, 30000)], HARD)
 
     assert notes == (
@@ -74,7 +74,7 @@ def test_names_are_dockers():
 
 @pytest.mark.parametrize("powerful", [False, True])
 def test_the_capability_decides(monkeypatch, powerful):
-    """P17: with CAP_SYS_RESOURCE nothing is lowered."""
+    """RT-P17: with CAP_SYS_RESOURCE nothing is lowered."""
     have = frozenset({"SYS_RESOURCE"} if powerful else ())
     monkeypatch.setattr(capabilities, "available", lambda: have)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -406,3 +406,40 @@ def test_a_full_disk_is_told_as_such(tmp_path):
         database.put_image(OTHER)
         assert database.image(OTHER.manifest) == OTHER
         database.close()
+
+
+def test_a_closed_database_opens_again(path):
+    """Who uses it after it was closed finds what is there, what others wrote meanwhile included."""
+    database = Database(path)
+    database.put_image(APP)
+    database.close()
+    with contextlib.closing(Database(path)) as other:
+        other.put_image(OTHER)
+
+    database.close()
+
+    assert {image.manifest for image in database.images()} == {APP.manifest, OTHER.manifest}
+    with database.transaction():
+        database.put_name(records.name("app", APP))
+    database.close()
+    assert [each.name for each in database.names()] == [records.name("app", APP).name]
+    database.close()
+
+
+def test_a_closed_database_is_used_on_both_sides_of_a_fork(path):
+    """What was closed before a fork opens in the child and in the parent, each with locks of its own."""
+    database = Database(path)
+    database.put_image(APP)
+    database.close()
+
+    def work():
+        assert database.images() == [APP]
+        database.put_image(OTHER)
+        database.close()
+
+    with child(work) as process:
+        assert process.wait() == 0
+        assert {image.manifest for image in database.images()} == {APP.manifest, OTHER.manifest}
+        database.delete_image(OTHER.manifest)
+    assert database.images() == [APP]
+    database.close()

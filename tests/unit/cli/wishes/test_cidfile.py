@@ -7,7 +7,7 @@ from layerkit.errors import UsageError
 
 
 def test_the_id_is_written(tmp_path):
-    """N01: the file has the id and nothing else."""
+    """RT-N01: the file has the id and nothing else."""
     path = tmp_path / "cid"
     with cidfile(str(path)) as write:
         assert path.read_text() == ""

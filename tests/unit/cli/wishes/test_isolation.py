@@ -27,7 +27,7 @@ from layerkit.resources import Device
     ids=str,
 )
 def test_security_options(texts, wanted):
-    """P14, P16: what turns something off or on that there is; the last one counts."""
+    """RT-P14, RT-P16: what turns something off or on that there is; the last one counts."""
     assert security_options(texts) == wanted
 
 
@@ -72,7 +72,7 @@ def test_a_bad_security_option(text):
     ],
 )
 def test_a_device(text, wanted):
-    """R08: a source, the same or another target, and what may be done with it."""
+    """RT-R08: a source, the same or another target, and what may be done with it."""
     assert device(text) == wanted
 
 

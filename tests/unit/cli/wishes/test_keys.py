@@ -17,7 +17,7 @@ from layerkit.errors import UsageError
         ("DEL", (127,)),
         ("", ()),
     ],
-    ids=lambda each: f"T04-{each}" if isinstance(each, str) else "",
+    ids=lambda each: f"RT-T04-{each}" if isinstance(each, str) else "",
 )
 def test_keys(text, codes):
     """Each key is the byte that a terminal sends for it; no keys are no way to detach."""

@@ -37,7 +37,7 @@ def test_bad_processors(text):
 
 @pytest.mark.parametrize("text", ["0", "0-3", "0,2", "0-2,7", "3-3"])
 def test_lists_of_processors(text):
-    """R04: a list as in cpuset(7) stays as it is."""
+    """RT-R04: a list as in cpuset(7) stays as it is."""
     assert cpuset(text, "--cpuset-cpus") == text
 
 
@@ -52,7 +52,7 @@ def test_bad_lists_of_processors(text):
 
 @pytest.mark.parametrize(("text", "number"), [("20", 20), ("0", None), ("-1", None), (None, None)])
 def test_processes(text, number):
-    """R02: 0 and -1 are no limit."""
+    """RT-R02: 0 and -1 are no limit."""
     assert pids(text) == number
 
 
@@ -72,7 +72,7 @@ def test_bad_processes(text):
         ("core=0:-1", Ulimit("core", 0, UNLIMITED)),
         ("nofile=5:5", Ulimit("nofile", 5, 5)),
     ],
-    ids=lambda each: f"P17-{each}" if isinstance(each, str) else "",
+    ids=lambda each: f"RT-P17-{each}" if isinstance(each, str) else "",
 )
 def test_a_ulimit(text, wanted):
     """A name with a soft limit, and a hard one or the same."""

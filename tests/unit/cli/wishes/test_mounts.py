@@ -22,7 +22,7 @@ def bind(source=HOST, target="/ctr", *, readonly=False):
     ("text", "wanted"),
     [
         ("/host:/ctr", bind()),
-        pytest.param("/host:/ctr:ro", bind(readonly=True), id="F12-/host:/ctr:ro"),
+        pytest.param("/host:/ctr:ro", bind(readonly=True), id="RT-F12-/host:/ctr:ro"),
         ("/host:/ctr:rw", bind()),
         ("/host:/ctr:z", bind()),
         ("/host:/ctr:ro,Z", bind(readonly=True)),
@@ -206,7 +206,7 @@ def test_a_bad_mount(text):
         ("/t", TmpfsMount("/t")),
         ("/t:", TmpfsMount("/t")),
         ("/t/x/", TmpfsMount("/t/x")),
-        pytest.param("/t:size=1m", TmpfsMount("/t", 1 << 20), id="F14-/t:size=1m"),
+        pytest.param("/t:size=1m", TmpfsMount("/t", 1 << 20), id="RT-F14-/t:size=1m"),
         (
             "/t:rw,noexec,nosuid,nodev,size=64k,mode=1777",
             TmpfsMount("/t", 64 << 10),

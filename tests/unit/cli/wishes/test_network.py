@@ -30,7 +30,7 @@ NOTHING = {
     ],
 )
 def test_a_network(text, mode):
-    """W10: there is one bridge; the rest is docker's."""
+    """RT-W10: there is one bridge; the rest is docker's."""
     assert network.mode(text) == mode
 
 
@@ -55,7 +55,7 @@ def test_an_unknown_network(text):
         ("host.docker.internal:host-gateway", ("host.docker.internal", "10.99.0.1")),
         ("h=host-gateway", ("h", "10.99.0.1")),
     ],
-    ids=lambda each: f"W12-{each}" if isinstance(each, str) else "",
+    ids=lambda each: f"RT-W12-{each}" if isinstance(each, str) else "",
 )
 def test_a_host(text, pair):
     """A name and an address with : or = between them; the host itself has a word of its own."""
@@ -90,7 +90,7 @@ def test_a_bad_host(text):
 
 @pytest.mark.parametrize("text", ["web1", "a.b.c", "x" * 64, "b\u00fcro"])
 def test_a_hostname(text):
-    """N02: a host name is one word of at most 64 bytes."""
+    """RT-N02: a host name is one word of at most 64 bytes."""
     assert network.hostname(text) == text
 
 

@@ -169,7 +169,7 @@ def test_a_bad_command_line(line, reason):
     "line", ["--rm=maybe", "--pull=sometimes", "-z", "--restart=always", "--init=", "--name"]
 )
 def test_what_click_refuses(line):
-    """P02: unknown options, values of flags and missing values are errors."""
+    """RT-P02: unknown options, values of flags and missing values are errors."""
     with pytest.raises(click.UsageError):
         parsed(*line.split())
 

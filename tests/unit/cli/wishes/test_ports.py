@@ -29,7 +29,7 @@ from layerkit.ports import Publication
         ("8000-8000:80", [Publication(80, "tcp", 8000)]),
         ("65535:65535", [Publication(65535, "tcp", 65535)]),
     ],
-    ids=lambda each: f"W09-{each}" if isinstance(each, str) else "",
+    ids=lambda each: f"RT-W09-{each}" if isinstance(each, str) else "",
 )
 def test_a_publication(text, wanted):
     """Each port of the container with its own of the host, None for any free one."""

@@ -29,7 +29,7 @@ from layerkit.errors import UsageError
     ],
 )
 def test_a_size_counts_by_1024(text, size):
-    """R01: every unit counts by 1024, with b or iB or without, in any case."""
+    """RT-R01: every unit counts by 1024, with b or iB or without, in any case."""
     assert sizes.size(text, "--memory") == size
 
 

@@ -37,7 +37,7 @@ def file(tmp_path):
     ids=str,
 )
 def test_a_file_of_variables(monkeypatch, file, data, wanted):
-    """P07: nothing is quoted, no comment ends a line, a mere name has our value or is left out."""
+    """RT-P07: nothing is quoted, no comment ends a line, a mere name has our value or is left out."""
     monkeypatch.setenv("OURS", "x y")
     monkeypatch.setenv("EMPTY", "")
     monkeypatch.delenv("NOT_OURS", raising=False)
@@ -46,7 +46,7 @@ def test_a_file_of_variables(monkeypatch, file, data, wanted):
 
 
 def test_options_come_after_files(monkeypatch, file):
-    """P07: so -e has the last word; a mere name that is not ours takes the variable away."""
+    """RT-P07: so -e has the last word; a mere name that is not ours takes the variable away."""
     monkeypatch.delenv("NOT_OURS", raising=False)
 
     assert variables(["A=2", "NOT_OURS", "B="], [file(b"A=1")]) == ("A=1", "A=2", "NOT_OURS", "B=")

@@ -104,7 +104,7 @@ def default():
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_the_default_profile_is_dockers(default, name, arguments, wanted):
-    """P14: what a container may do by default, and how it is told what it may not."""
+    """RT-P14: what a container may do by default, and how it is told what it may not."""
     assert outcome(default, name, *arguments) == wanted
 
 
@@ -125,7 +125,7 @@ def test_the_default_profile_is_dockers(default, name, arguments, wanted):
     ],
 )
 def test_a_capability_brings_its_calls(default, capability, name, arguments):
-    """P14: a call that a capability is about goes through with it, and not without."""
+    """RT-P14: a call that a capability is about goes through with it, and not without."""
     program = compiled(DEFAULT, *DOCKER_CAPABILITIES, capability)
 
     assert outcome(default, name, *arguments) != 0
