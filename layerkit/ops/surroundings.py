@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
-from layerkit.mount import BindMount
-from layerkit.ops import containers, states, uppers, views
+from layerkit.ops import containers, states, uppers, views, volumes
 from layerkit.ops.images import image_of
 from layerkit.sandbox.cgroups import devices, group, making
 from layerkit.sandbox.spec import SandboxSpec
@@ -71,7 +70,7 @@ class Surroundings:
             terminal=wishes.tty,
             network="host" if wishes.networking.mode == "host" else "none",
             binds=containers.binds(home, container),
-            mounts=tuple(each for each in wishes.mounts if isinstance(each, BindMount)),
+            mounts=volumes.binds(home, wishes.mounts),
             readonly_root=wishes.isolation.readonly,
             cgroup=None if self._cgroup is None else self._cgroup.plan(),
         )
@@ -100,6 +99,7 @@ class Surroundings:
     def _remove(self) -> None:
         with contextlib.suppress(LayerkitError), self._home:
             containers.discard(self._home, self._container)
+            volumes.remove_unnamed(self._home, self._config.wishes.mounts)
 
 
 def sweep(container_id: str) -> None:

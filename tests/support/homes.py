@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from layerkit import platforms
 from layerkit.ops import containers, uppers, views
-from layerkit.ops.containers import ContainerConfig
+from layerkit.ops.container_config import ContainerConfig
 from layerkit.ops.load import load
+from layerkit.ops.wishes import Networking, Wishes
+from layerkit.sandbox.spec import ProcessSpec
 from layerkit.snapshot.layered import LayeredView
 from support import tars
 from support.overlays import shown
@@ -22,13 +24,9 @@ if TYPE_CHECKING:
 
 AMD64 = platforms.parse("linux/amd64")
 CONFIG = ContainerConfig(
-    args=("sh", "-c", "true"),
-    env=("A=b",),
-    cwd="/",
-    user="0:0",
-    hostname="box",
-    tty=False,
-    network="none",
+    ProcessSpec(("sh", "-c", "true"), ("A=b",), user="0:0"),
+    "box",
+    Wishes(networking=Networking("none")),
 )
 TEXTS = {"hosts": "127.0.0.1 box\n", "hostname": "box\n", "resolv.conf": ""}
 
