@@ -29,6 +29,7 @@ from layerkit.mount import BindMount, VolumeMount
 from layerkit.ops import containers, copyup
 from layerkit.snapshot.folders import Folders
 from layerkit.store.files import guarded, remove_tree, sync_directory
+from layerkit.store.usage import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -60,6 +61,11 @@ class Volume:
     created: float
     unnamed: bool = False
     labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def data(self) -> Path:
+        """What containers see."""
+        return self.folder / _DATA
 
 
 # -- for containers -------------------------------------------------------------------------------
@@ -112,12 +118,8 @@ def binds(home: Home, mounts: Iterable[Mount]) -> tuple[BindMount, ...]:
 
 def _bind(home: Home, mount: VolumeMount) -> BindMount:
     """A device file in a volume may come from an image, so any disk of the host may be meant."""
-    return BindMount(data(home, mount.name), mount.target, mount.readonly, nodev=True)
-
-
-def data(home: Home, name: str) -> Path:
-    """The folder that containers see of a volume."""
-    return home.volumes / name / _DATA
+    source = home.volumes / mount.name / _DATA
+    return BindMount(source, mount.target, mount.readonly, nodev=True)
 
 
 def remove_unnamed(home: Home, mounts: tuple[Mount, ...]) -> None:
@@ -219,14 +221,15 @@ def remove(home: Home, name: str) -> None:
         _discard(home, name)
 
 
-def remove_unused(home: Home, chosen: Callable[[Volume], bool]) -> list[str]:
-    """Remove those of the `chosen` volumes that no container uses; their names."""
+def remove_unused(home: Home, chosen: Callable[[Volume], bool]) -> dict[str, int]:
+    """Remove those of the `chosen` volumes that no container uses; what each took on the disk."""
     with _held(home, fcntl.LOCK_EX):
         used = users(home)
-        going = [each.name for each in list_volumes(home) if each.name not in used and chosen(each)]
-        for name in going:
+        going = [each for each in list_volumes(home) if each.name not in used and chosen(each)]
+        sizes = {each.name: measure(each.folder).size for each in going}
+        for name in sizes:
             _discard(home, name)
-    return going
+    return sizes
 
 
 # -- folders --------------------------------------------------------------------------------------
