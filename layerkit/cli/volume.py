@@ -96,8 +96,6 @@ def list_(settings: Settings, *, quiet: bool, filters: tuple[str, ...], text: st
 
 def _record(volume: Volume, links: int, *, measured: bool) -> dict[str, Any]:
     """The fields under docker's names; `Label` is a map."""
-    from layerkit.store.usage import measure  # noqa: PLC0415  not for --help
-
     return {
         "Driver": _DRIVER,
         "Label": dict(volume.labels),
@@ -106,7 +104,7 @@ def _record(volume: Volume, links: int, *, measured: bool) -> dict[str, Any]:
         "Mountpoint": os.fspath(volume.data),
         "Name": volume.name,
         "Scope": _DRIVER,
-        "Size": units.human_size(measure(volume.data).size) if measured else _UNKNOWN,
+        "Size": units.human_size(volume.size()) if measured else _UNKNOWN,
     }
 
 

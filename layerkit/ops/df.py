@@ -208,7 +208,7 @@ def _container(home: Home, container: ContainerRecord) -> ContainerUsage:
 def _volumes(home: Home) -> tuple[VolumeUsage, ...]:
     used = volumes.users(home)
     return tuple(
-        VolumeUsage(each.name, len(used.get(each.name, ())), measure(each.folder).size)
+        VolumeUsage(each.name, len(used.get(each.name, ())), each.size())
         for each in volumes.list_volumes(home)
     )
 

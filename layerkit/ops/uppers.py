@@ -16,7 +16,7 @@ import os
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, NotFoundError
-from layerkit.ops import mountpoints
+from layerkit.ops import mountpoints, states
 from layerkit.snapshot.copied import clone
 from layerkit.snapshot.layered import make_upper
 from layerkit.snapshot.upper import read_root
@@ -69,9 +69,11 @@ def locked(
     """
 
     def refuse() -> None:
-        raise ConflictError(
-            f"cannot {what} {container.name}: it is running", hint="let it end first"
-        )
+        # Its monitor has the lock for a moment longer than the container runs.
+        if states.read(home, container).is_running:
+            raise ConflictError(
+                f"cannot {what} {container.name}: it is running", hint="let it end first"
+            )
 
     lock = files.Lock(_lock(home, container))
     with files.guarded("lock container"):

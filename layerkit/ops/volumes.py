@@ -1,39 +1,31 @@
 """Volumes: folders that layerkit keeps under a name, for containers to share and to outlive them.
 
-One lies in `volumes/<name>/`: what containers see of it in `_data`, what is known of it in
-`volume.json`. The folder appears whole, in one rename, and goes in one. Which containers use it, their
-configs say. Who makes a container holds the lock on `volumes` with others like him, who removes a
-volume alone, so none goes between its making and the container's.
+Which containers use one, their configs say. Who makes a container holds the lock on `volumes` with
+others like him, who removes a volume holds it alone, so none goes between its making and the
+container's.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import json
 import os
 import posixpath
-import re
 import secrets
-import shutil
-import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from layerkit.errors import ConflictError, NotFoundError, SandboxError, StoreError, UsageError
+from layerkit.errors import ConflictError, SandboxError, StoreError
 from layerkit.events import ignore
 from layerkit.mount import BindMount, VolumeMount
-from layerkit.ops import containers, copyup
-from layerkit.snapshot.folders import Folders
-from layerkit.store.files import guarded, remove_tree, sync_directory
-from layerkit.store.usage import measure
+from layerkit.ops import containers, copyup, volume_folders
+from layerkit.ops.volume_folders import Volume, find, list_volumes
+from layerkit.store.files import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from layerkit.events import Observer
     from layerkit.mount import Mount
@@ -42,30 +34,21 @@ if TYPE_CHECKING:
     from layerkit.ops.wishes import Wishes
     from layerkit.store.records import ContainerRecord
 
-    Begin = Callable[[Path], bool]
+__all__ = [
+    "Volume",
+    "binds",
+    "create",
+    "find",
+    "list_volumes",
+    "remove",
+    "remove_unnamed",
+    "remove_unused",
+    "settled",
+    "users",
+]
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}", re.ASCII)
-_DATA = "_data"
-_RECORD = "volume.json"
-_BEGINNING = "_beginning"
 _MOST = 500
 """Volumes that one image may want."""
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A volume; `unnamed` if layerkit had to name it, `created` in seconds since 1970."""
-
-    name: str
-    folder: Path
-    created: float
-    unnamed: bool = False
-    labels: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def data(self) -> Path:
-        """What containers see."""
-        return self.folder / _DATA
 
 
 # -- for containers -------------------------------------------------------------------------------
@@ -97,7 +80,9 @@ def settled(
             ensured = replace(mount, name=secrets.token_hex(32), unnamed=True)
             unnamed.append(ensured.name)
         begin = partial(copyup.write, home, origin, mount.target, observe=observe)
-        _ensure(home, ensured, None if mount.nocopy else begin)
+        volume_folders.ensure(
+            home, ensured.name, None if mount.nocopy else begin, unnamed=ensured.unnamed
+        )
         return ensured
 
     with _held(home, fcntl.LOCK_SH):
@@ -106,7 +91,7 @@ def settled(
         except BaseException:
             with contextlib.suppress(StoreError):
                 for name in unnamed:
-                    _discard(home, name)
+                    volume_folders.discard(home, name)
             raise
 
 
@@ -118,7 +103,7 @@ def binds(home: Home, mounts: Iterable[Mount]) -> tuple[BindMount, ...]:
 
 def _bind(home: Home, mount: VolumeMount) -> BindMount:
     """A device file in a volume may come from an image, so any disk of the host may be meant."""
-    source = home.volumes / mount.name / _DATA
+    source = volume_folders.data_of(home, mount.name)
     return BindMount(source, mount.target, mount.readonly, nodev=True)
 
 
@@ -133,7 +118,7 @@ def remove_unnamed(home: Home, mounts: tuple[Mount, ...]) -> None:
             used = users(home)
             for name in names:
                 if name not in used:
-                    _discard(home, name)
+                    volume_folders.discard(home, name)
 
 
 def users(home: Home) -> Mapping[str, list[ContainerRecord]]:
@@ -174,67 +159,6 @@ def _place(text: str) -> str:
     return clean
 
 
-# -- volumes themselves ---------------------------------------------------------------------------
-
-
-def create(home: Home, name: str = "", labels: Mapping[str, str] | None = None) -> Volume:
-    """Make a volume, with a new name if none is given; one that is there is left as it is.
-
-    Raises `UsageError` for a bad name, `ConflictError` for one that is taken with other labels,
-    `StoreError`.
-    """
-    wanted = tuple(sorted((labels or {}).items()))
-    mount = VolumeMount(name or secrets.token_hex(32), "", unnamed=not name)
-    with _held(home, fcntl.LOCK_SH):
-        _ensure(home, mount, None, wanted)
-        volume = find(home, mount.name)
-    if wanted and volume.labels != wanted:
-        raise ConflictError(f"volume {name} is there already, with other labels")
-    return volume
-
-
-def find(home: Home, name: str) -> Volume:
-    """The volume of this name; raises `NotFoundError`, `StoreError`."""
-    found = _read(home.volumes / name) if _NAME.fullmatch(name) else None
-    if found is None:
-        raise NotFoundError(f"no such volume: {name}")
-    return found
-
-
-def list_volumes(home: Home) -> list[Volume]:
-    """All volumes by name; raises `StoreError`."""
-    with guarded("read volumes"):
-        names = sorted(os.listdir(home.volumes)) if home.volumes.is_dir() else []
-    found = (_read(home.volumes / name) for name in names if _NAME.fullmatch(name))
-    return [each for each in found if each is not None]
-
-
-def remove(home: Home, name: str) -> None:
-    """Remove a volume with all in it; raises `NotFoundError`, `ConflictError` while one uses it."""
-    with _held(home, fcntl.LOCK_EX):
-        find(home, name)
-        if its := users(home).get(name):
-            raise ConflictError(
-                f"cannot remove volume {name}: it is in use by {', '.join(each.name for each in its)}",
-                hint=f"remove the container first: layerkit rm {its[0].name}",
-            )
-        _discard(home, name)
-
-
-def remove_unused(home: Home, chosen: Callable[[Volume], bool]) -> dict[str, int]:
-    """Remove those of the `chosen` volumes that no container uses; what each took on the disk."""
-    with _held(home, fcntl.LOCK_EX):
-        used = users(home)
-        going = [each for each in list_volumes(home) if each.name not in used and chosen(each)]
-        sizes = {each.name: measure(each.folder).size for each in going}
-        for name in sizes:
-            _discard(home, name)
-    return sizes
-
-
-# -- folders --------------------------------------------------------------------------------------
-
-
 @contextlib.contextmanager
 def _held(home: Home, how: int) -> Iterator[None]:
     """Hold the lock on all volumes: shared to make and use them, exclusive to remove any."""
@@ -248,100 +172,43 @@ def _held(home: Home, how: int) -> Iterator[None]:
         os.close(folder)
 
 
-def _ensure(
-    home: Home,
-    mount: VolumeMount,
-    begin: Begin | None,
-    labels: tuple[tuple[str, str], ...] = (),
-) -> None:
-    """Make the volume if it is not there; what `begin` writes is in it then, if it was empty."""
-    if _NAME.fullmatch(mount.name) is None:
-        raise UsageError(
-            f"invalid volume name {mount.name[:300]!r}: wanted 2 to 255 letters, digits, '_', '.', "
-            "'-', a letter or digit first"
-        )
-    folder = home.volumes / mount.name
-    with guarded("make volume"):
-        if _read(folder) is None:
-            _make(home, Volume(mount.name, folder, time.time(), mount.unnamed, labels), begin)
-        elif begin is not None:
-            _begin(home, folder, begin)
+# -- volumes themselves ---------------------------------------------------------------------------
 
 
-def _make(home: Home, volume: Volume, begin: Begin | None) -> None:
-    """Make a volume whole, beside the others; whoever is second drops his own."""
-    scratch = home.store.scratch
-    folders = Folders(home.volumes, scratch, partial(remove_tree, scratch=scratch))
-    record = {
-        "created": volume.created,
-        "unnamed": volume.unnamed,
-        "labels": dict(volume.labels),
-    }
-    with folders.making(volume.name) as beside:
-        (beside / _DATA).mkdir()
-        (beside / _DATA).chmod(0o755)  # whatever our umask
-        if begin is not None:
-            begin(beside / _DATA)
-        with open(beside / _RECORD, "x") as file:
-            json.dump(record, file)
-            file.flush()
-            os.fsync(file.fileno())
-    sync_directory(home.volumes)
+def create(home: Home, name: str = "", labels: Mapping[str, str] | None = None) -> Volume:
+    """Make a volume, with a new name if none is given; one that is there is left as it is.
+
+    Raises `UsageError` for a bad name, `ConflictError` for one that is taken with other labels,
+    `StoreError`.
+    """
+    wanted = tuple(sorted((labels or {}).items()))
+    chosen = name or secrets.token_hex(32)
+    with _held(home, fcntl.LOCK_SH):
+        volume_folders.ensure(home, chosen, unnamed=not name, labels=wanted)
+        volume = find(home, chosen)
+    if wanted and volume.labels != wanted:
+        raise ConflictError(f"volume {name} is there already, with other labels")
+    return volume
 
 
-def _begin(home: Home, folder: Path, begin: Begin) -> None:
-    """Let a volume that is empty begin with something; containers may use it meanwhile."""
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _take(home, folder)
-        if os.listdir(folder / _DATA):
-            return
-        beside = home.store.scratch / f"tree-{secrets.token_hex(8)}"
-        try:
-            beside.mkdir()
-            if begin(beside):
-                os.rename(beside, folder / _BEGINNING)
-                _take(home, folder)
-        finally:
-            remove_tree(beside, home.store.scratch)
-    finally:
-        os.close(lock)
+def remove(home: Home, name: str) -> None:
+    """Remove a volume with all in it; raises `NotFoundError`, `ConflictError` while one uses it."""
+    with _held(home, fcntl.LOCK_EX):
+        find(home, name)
+        if its := users(home).get(name):
+            raise ConflictError(
+                f"cannot remove volume {name}: it is in use by {', '.join(each.name for each in its)}",
+                hint=f"remove the container first: layerkit rm {its[0].name}",
+            )
+        volume_folders.discard(home, name)
 
 
-def _take(home: Home, folder: Path) -> None:
-    """Move what was written for an empty volume into it; a crash in between is gone on from."""
-    beginning, into = folder / _BEGINNING, folder / _DATA
-    if not beginning.exists():
-        return
-    for name in set(os.listdir(beginning)) - set(os.listdir(into)):
-        try:
-            os.rename(beginning / name, into / name)
-        except OSError as error:
-            # What a container made there meanwhile stays.
-            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR, errno.ENOTDIR}:
-                raise
-    status = beginning.stat()
-    os.chown(into, status.st_uid, status.st_gid)
-    shutil.copystat(beginning, into)
-    remove_tree(beginning, home.store.scratch)
-
-
-def _read(folder: Path) -> Volume | None:
-    """The volume in a folder; None where none is."""
-    with guarded("read volume"):
-        try:
-            text = (folder / _RECORD).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-    try:
-        values = json.loads(text)
-        labels = tuple(sorted(values["labels"].items()))
-        return Volume(folder.name, folder, values["created"], values["unnamed"], labels)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreError(f"cannot read volume {folder.name}: {error}") from None
-
-
-def _discard(home: Home, name: str) -> None:
-    with guarded("remove volume"):
-        remove_tree(home.volumes / name, home.store.scratch)
+def remove_unused(home: Home, chosen: Callable[[Volume], bool]) -> dict[str, int]:
+    """Remove those of the `chosen` volumes that no container uses; what each took on the disk."""
+    with _held(home, fcntl.LOCK_EX):
+        used = users(home)
+        going = [each for each in list_volumes(home) if each.name not in used and chosen(each)]
+        sizes = {each.name: each.size() for each in going}
+        for name in sizes:
+            volume_folders.discard(home, name)
+    return sizes
