@@ -70,7 +70,7 @@ def locked(
 
     def refuse() -> None:
         # Its monitor has the lock for a moment longer than the container runs.
-        if states.read(home, container).is_running:
+        if states.read(home, container).status != "exited":
             raise ConflictError(
                 f"cannot {what} {container.name}: it is running", hint="let it end first"
             )

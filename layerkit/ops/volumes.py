@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from layerkit.errors import ConflictError, SandboxError, StoreError
 from layerkit.events import ignore
 from layerkit.mount import BindMount, VolumeMount
-from layerkit.ops import containers, copyup, volume_folders
+from layerkit.ops import containers, volume_folders
 from layerkit.ops.volume_folders import Volume, find, list_volumes
 from layerkit.store.files import guarded
 
@@ -68,6 +68,8 @@ def settled(
     makes the container; if it fails, those without a name do. Raises `UsageError` for a bad name,
     `SandboxError` for a place that no volume can have, `StoreError`.
     """
+    from layerkit.ops import copyup  # noqa: PLC0415  most commands write no tree
+
     mounts = (*wishes.mounts, *_of_image(wanted, {mount.target for mount in wishes.mounts}))
     unnamed: list[str] = []
 

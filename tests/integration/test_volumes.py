@@ -198,21 +198,11 @@ def test_a_crash_while_an_empty_volume_is_filled_is_gone_on_from(
             raise KeyboardInterrupt
         rename(source, target, **options)
 
-    monkeypatch.setattr(os, "rename", crash)
-    assert cli("create", "-v", "vol:/data", app).code == 130
-    monkeypatch.undo()
-    os.environ["LAYERKIT_ROOT"] = str(state_root)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", crash)
+        assert cli("create", "-v", "vol:/data", app).code == 130
 
-    try:
-        assert sh("ls /data", "-v", "vol:/data").split() == [
-            "file",
-            "holes",
-            "inner",
-            "link",
-            "pipe",
-        ]
-    finally:
-        del os.environ["LAYERKIT_ROOT"]
+    assert sh("ls /data", "-v", "vol:/data").split() == ["file", "holes", "inner", "link", "pipe"]
 
 
 def test_etc_as_a_volume_has_the_files_of_the_container(app, sh):
@@ -377,9 +367,6 @@ def test_readonly_holds_for_all_below(cli, app, tmp_path):
         assert ran.out == "/c:\nsub\n\n/c/sub:\n"
 
 
-OUTSIDE = "outside"
-
-
 @pytest.mark.parametrize(
     ("link", "target", "kind"),
     [
@@ -444,7 +431,6 @@ def test_a_volume_at_a_link_has_what_the_image_has_there(cli, image, sh, tmp_pat
 
     def prepare(root):
         (root / "src").symlink_to(tmp_path / "there")
-        (root / "there").relative_to(root)
         place = root / (tmp_path / "there").relative_to("/")
         place.mkdir(parents=True)
         (place / "mark").touch()
