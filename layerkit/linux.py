@@ -31,6 +31,8 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+_OPEN_TRIES = 1000
+
 MS_NODEV = 0x4
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
@@ -182,7 +184,12 @@ def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
     """The file at `path` below the `directory` descriptor, looked up by the rules in `resolve`."""
     how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
     size = ctypes.sizeof(how)
-    return checked(_openat2(directory, os.fsencode(path), ctypes.byref(how), size), path)
+    for _ in range(_OPEN_TRIES):
+        found = _openat2(directory, os.fsencode(path), ctypes.byref(how), size)
+        # A `..` cannot be trusted while anything on this machine is renamed or mounted.
+        if found >= 0 or ctypes.get_errno() != errno.EAGAIN:
+            break
+    return checked(found, path)
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF) -> None:

@@ -55,7 +55,8 @@ class BindMount(Struct, frozen=True):
     """One host folder, or with `is_file` anything else, seen at `target`, an absolute path inside the
     container.
 
-    With `create`, a missing source becomes an empty folder first.
+    With `create`, a missing source becomes an empty folder first. Device files in what is `nodev`
+    cannot be opened.
     """
 
     source: Path
@@ -63,18 +64,21 @@ class BindMount(Struct, frozen=True):
     readonly: bool = False
     create: bool = False
     is_file: bool = False
+    nodev: bool = False
 
 
 class VolumeMount(Struct, frozen=True):
     """A folder that layerkit keeps under a name, seen at `target`; without a name a new one.
 
-    A new one begins with what the image has at `target`, unless `nocopy`.
+    A new one begins with what the image has at `target`, unless `nocopy`. One that layerkit had to
+    name is `unnamed`.
     """
 
     name: str
     target: str
     readonly: bool = False
     nocopy: bool = False
+    unnamed: bool = False
 
 
 class TmpfsMount(Struct, frozen=True):

@@ -76,7 +76,7 @@ def test_a_name_says_its_cases(text, found):
         ("test_x[RT-L07]", {"cases", "runtime_cases"}),
         ("test_x[D06 RT-L07]", {"cases", "registry_cases", "runtime_cases"}),
         ("test_x[DG-26 K07]", {"cases", "layer_cases", "registry_cases"}),
-        ("test_x[N08-zombies]", {"cases", "runtime_cases"}),
+        ("test_x[RT-N08-zombies]", {"cases", "runtime_cases"}),
         ("test_x[one]", set()),
     ],
 )

@@ -60,6 +60,7 @@ COMMANDS = {
     "diff": "Show what a container changed, or how OLD and NEW differ",
     "commit": "Make an image of what a container changed",
     "snapshot": "Keep states of containers, and go back to them",
+    "volume": "Make, list and remove volumes",
     "version": "Show the versions of layerkit and of what it runs on",
     "completion": "Print the script that completes layerkit's commands in a shell",
 }

@@ -62,6 +62,11 @@ def complete_snapshots(
     return _found(ctx, incomplete, _snapshot_names)
 
 
+def complete_volumes(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The volumes that begin so."""
+    return _found(ctx, incomplete, _volume_names)
+
+
 def complete_both(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """The containers and images that begin so; only those of the kind that `--type` names.
 
@@ -110,3 +115,9 @@ def _snapshot_names(home: Home) -> list[str]:
     from layerkit.ops.snapshots import list_snapshots  # noqa: PLC0415  only here
 
     return [each.name for each in list_snapshots(home)]
+
+
+def _volume_names(home: Home) -> list[str]:
+    from layerkit.ops.volumes import list_volumes  # noqa: PLC0415  only here
+
+    return [each.name for each in list_volumes(home)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ImageUsage,
         Row,
         ScratchUsage,
+        VolumeUsage,
     )
 
 _NONE = "<none>"
@@ -55,6 +56,7 @@ _SECTIONS = {
         ("STATUS", "Status"),
         ("NAMES", "Names"),
     ),
+    "Volumes": (("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size")),
     "Views": (("CHAIN ID", "Digest"), ("IMAGES", "Images"), ("SIZE", "Size")),
     "PartialDownloads": (
         ("DIGEST", "Digest"),
@@ -74,6 +76,7 @@ _SECTIONS = {
 """The lists of `-v`: their names in JSON, the titles of their columns and where these are from."""
 _HEADINGS = {
     "Layers": "Layers space usage (tars and indexes):",
+    "Volumes": "Local Volumes space usage:",
     "Views": "Views space usage (directories for overlayfs):",
     "PartialDownloads": "Partial downloads space usage:",
     "TemporaryFiles": "Temporary files space usage:",
@@ -88,8 +91,8 @@ def command(settings: Settings, *, verbose: bool, text: str | None) -> None:
     """Show where the disk went.
 
     Sizes are what files take on the disk. The row of images counts again what is in those of
-    layers, blobs and views. Active are content that an image has, images that a container has,
-    running containers, and downloads that a process is at.
+    layers, blobs and views. Active are content that an image has, images and volumes that a
+    container has, running containers, and downloads that a process is at.
     """
     from layerkit.ops.df import disk_usage, summary  # noqa: PLC0415  not for --help
 
@@ -129,6 +132,7 @@ def _details(usage: DiskUsage) -> dict[str, list[dict[str, Any]]]:
         "Layers": [_content(each) for each in usage.layers],
         "Blobs": [_content(each) for each in usage.blobs],
         "Containers": [_container(each) for each in usage.containers],
+        "Volumes": [_volume(each) for each in usage.volumes],
         "Views": [_content(each) for each in usage.views],
         "PartialDownloads": [_download(each, now) for each in usage.downloads],
         "TemporaryFiles": [_scratch(each, now) for each in usage.scratch],
@@ -181,6 +185,10 @@ def _container(usage: ContainerUsage) -> dict[str, Any]:
         "Status": usage.status,
         **_sizes(Size=usage.size),
     }
+
+
+def _volume(usage: VolumeUsage) -> dict[str, Any]:
+    return {"Name": usage.name, "Links": usage.links, **_sizes(Size=usage.size)}
 
 
 def _download(usage: DownloadUsage, now: datetime) -> dict[str, Any]:

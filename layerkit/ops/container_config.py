@@ -25,13 +25,20 @@ _MOUNTS: dict[str, Any] = {"bind": BindMount, "volume": VolumeMount, "tmpfs": Tm
 class ContainerConfig(Struct, frozen=True):
     """The process as image and user want it, and what the user wished for around it.
 
-    `stop_signal` is the one that asks it to end.
+    `stop_signal` is the one that asks it to end. `earlier_targets` are those of the mounts of the
+    container whose snapshot it was made from.
     """
 
     process: ProcessSpec
     hostname: str
     wishes: Wishes
     stop_signal: str = "SIGTERM"
+    earlier_targets: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All places for which something may have been made to be mounted on."""
+        return (*self.earlier_targets, *(mount.target for mount in self.wishes.mounts))
 
     @property
     def network(self) -> str:

@@ -33,14 +33,15 @@ _SECOND = (
 
 class Origin(Struct, frozen=True):
     """What a container is made from: an `image` under the `name` it was asked for, and the frozen
-    uppers above it, oldest first. The `driver` is that of the frozen ones, else by default the
-    configured one.
+    uppers above it, oldest first, in which there may be mount points at `targets`. The `driver` is
+    that of the frozen ones, else by default the configured one.
     """
 
     image: ImageRecord
     name: str
     driver: str = ""
     chain: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 def new_id() -> str:

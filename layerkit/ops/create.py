@@ -54,16 +54,17 @@ def create(
     container_id = containers.new_id()
     runtime = history.read_config(home, origin.image).runtime
     config = _config(home, wishes, runtime, _hostname(home, wishes, container_id))
-    config = replace(config, wishes=volumes.resolve(home, origin, config.wishes, runtime.volumes))
-    return containers.create(
-        home,
-        replace(origin, driver=home.driver(origin.driver).name),
-        container_id=container_id,
-        name=wishes.name,
-        config=config,
-        texts=hostfiles.texts(config.hostname, config.wishes.networking),
-        observe=observe,
-    )
+    config = replace(config, earlier_targets=origin.targets)
+    with volumes.settled(home, origin, config.wishes, runtime.volumes, observe) as settled:
+        return containers.create(
+            home,
+            replace(origin, driver=home.driver(origin.driver).name),
+            container_id=container_id,
+            name=wishes.name,
+            config=replace(config, wishes=settled),
+            texts=hostfiles.texts(config.hostname, config.wishes.networking),
+            observe=observe,
+        )
 
 
 def require_root() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layerkit.ops import containers, holdings, states
+from layerkit.ops import containers, holdings, states, volumes
 from layerkit.ops.holdings import Kind
 from layerkit.store import incoming
 from layerkit.store.usage import measure
@@ -47,6 +47,15 @@ class ContainerUsage:
 
     container: ContainerRecord
     status: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeUsage:
+    """A volume, and how many containers use it (`links`)."""
+
+    name: str
+    links: int
     size: int
 
 
@@ -98,6 +107,7 @@ class DiskUsage:
     layers: tuple[ContentUsage, ...]
     blobs: tuple[ContentUsage, ...]
     containers: tuple[ContainerUsage, ...]
+    volumes: tuple[VolumeUsage, ...]
     views: tuple[ContentUsage, ...]
     downloads: tuple[DownloadUsage, ...]
     scratch: tuple[ScratchUsage, ...]
@@ -126,6 +136,7 @@ def disk_usage(home: Home) -> DiskUsage:
         layers=content(Kind.LAYER),
         blobs=content(Kind.BLOB),
         containers=tuple(_container(home, each) for each in home.store.database.containers()),
+        volumes=_volumes(home),
         views=content(Kind.VIEW),
         downloads=tuple(_download(home, item, item.download) for item in arriving if item.download),
         scratch=tuple(_scratch(item) for item in arriving if not item.download),
@@ -136,8 +147,8 @@ def disk_usage(home: Home) -> DiskUsage:
 def summary(usage: DiskUsage) -> tuple[Row, ...]:
     """A row for each kind (pure).
 
-    Layers, blobs and views are active when an image has them, an image when a container has it, a
-    container when it runs, all else when somebody is at it. An image's reclaimable size is what
+    Layers, blobs and views are active when an image has them, images and volumes when a container has
+    them, a container when it runs, all else when somebody is at it. An image's reclaimable size is what
     goes with it; the row of images counts what the rows of layers, blobs and views do, too.
     """
     free = [each for each in usage.images if not each.containers]
@@ -149,6 +160,7 @@ def summary(usage: DiskUsage) -> tuple[Row, ...]:
         _content_row("Layers", usage.layers),
         _content_row("Blobs", usage.blobs),
         _row("Containers", boxes),
+        _row("Local Volumes", [(each.size, each.links > 0) for each in usage.volumes]),
         _content_row("Views", usage.views),
         _row("Partial downloads", [(each.size, each.held) for each in usage.downloads]),
         _row("Temporary files", [(each.size, each.held) for each in usage.scratch]),
@@ -191,6 +203,14 @@ def _images(home: Home, sizes: Mapping[Holding, int]) -> tuple[ImageUsage, ...]:
 def _container(home: Home, container: ContainerRecord) -> ContainerUsage:
     size = measure(containers.folder_of(home, container)).size
     return ContainerUsage(container, states.read(home, container).status, size)
+
+
+def _volumes(home: Home) -> tuple[VolumeUsage, ...]:
+    used = volumes.users(home)
+    return tuple(
+        VolumeUsage(each.name, len(used.get(each.name, ())), each.size())
+        for each in volumes.list_volumes(home)
+    )
 
 
 def _download(home: Home, item: Incoming, digest: BlobDigest) -> DownloadUsage:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 from msgspec import Struct
 
 from layerkit.layer import merge
-from layerkit.ops import content, layers, uppers, views
+from layerkit.ops import containers, content, layers, uppers, views
 from layerkit.ops.images import image_of
 from layerkit.snapshot import beneath, upper
 from layerkit.store import files
@@ -212,6 +212,7 @@ class LocalContainer:
     """A container's root file system without its mounts: its image, and its uppers over that.
 
     `frozen` are the uppers of a snapshot, where that is meant and not the container as it is.
+    What was made only to be mounted on does not show.
 
     It is read as it is at the moment; what a running container changes meanwhile may be seen or
     not. Raises `StoreError`.
@@ -233,6 +234,7 @@ class LocalContainer:
         self._driver = home.drivers[container.driver]
         self.first_upper = len(self._record.layers) + 1
         """The number of the lowest layer that is not in `base`: one there is layerkit's own."""
+        self._targets = containers.read_config(home, container).targets
 
     def close(self) -> None:
         """Close the layers."""
@@ -256,7 +258,7 @@ class LocalContainer:
         for number, folder in enumerate(self._uppers, self.first_upper):
             entries = upper.read(folder, user_xattrs=self._driver.user_xattrs)
             tree = merge.apply(tree, entries, number)
-        return tree
+        return views.without_mountpoints(tree, self._base, self._targets)
 
     def find(self, path: bytes, *, follow: bool = True) -> Finding | None:
         """What is at a path."""

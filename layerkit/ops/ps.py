@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, StoreError, UsageError
-from layerkit.mount import BindMount
+from layerkit.mount import BindMount, TmpfsMount, VolumeMount
 from layerkit.ops import containers, states
 from layerkit.store.usage import measure
 
@@ -98,7 +98,13 @@ def _listed(home: Home, container: ContainerRecord, *, size: bool) -> Listed | N
 
 
 def _shown(mount: Mount) -> str:
-    return os.fspath(mount.source) if isinstance(mount, BindMount) else mount.target
+    match mount:
+        case BindMount():
+            return os.fspath(mount.source)
+        case VolumeMount():
+            return mount.name
+        case TmpfsMount():
+            return mount.target
 
 
 def _is_there(home: Home, container: ContainerRecord) -> bool:

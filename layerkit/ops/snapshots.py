@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from layerkit import linux
 from layerkit.errors import ConflictError, NotFoundError, UsageError
-from layerkit.ops import containers, hostfiles, uppers
+from layerkit.ops import containers, hostfiles, uppers, volumes
 from layerkit.ops.containers import Origin
 from layerkit.ops.images import image_of
 from layerkit.ops.inside import LocalContainer
@@ -164,22 +164,27 @@ def rollback(home: Home, text: str) -> Found:
 def branch(home: Home, text: str, name: str) -> ContainerRecord:
     """A new container called `name`, with the config of the snapshot's and on what it froze.
 
+    It shares the volumes with a name, and gets new ones for the others.
+
     Raises as `find`, and what making a container raises.
     """
     found = find(home, text)
     config = containers.read_config(home, found.container)
-    return containers.create(
-        home,
-        origin(home, found),
-        container_id=containers.new_id(),
-        name=name,
-        config=config,
-        texts=hostfiles.texts(config.hostname, config.wishes.networking),
-    )
+    source = origin(home, found)
+    with volumes.settled(home, source, config.wishes) as wishes:
+        return containers.create(
+            home,
+            source,
+            container_id=containers.new_id(),
+            name=name,
+            config=replace(config, wishes=wishes),
+            texts=hostfiles.texts(config.hostname, config.wishes.networking),
+        )
 
 
 def origin(home: Home, found: Found) -> Origin:
     """What a container is made from that starts from a snapshot."""
     container, snapshot = found
     image = image_of(home, container.manifest)
-    return Origin(image, container.image_name, container.driver, snapshot.chain)
+    targets = containers.read_config(home, container).targets
+    return Origin(image, container.image_name, container.driver, snapshot.chain, targets)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, LayerkitError
 from layerkit.events import Notice, ignore
-from layerkit.ops import connecting, containers, mountpoints, states, uppers
+from layerkit.ops import connecting, containers, mountpoints, states, uppers, volumes
 from layerkit.ops.surroundings import Surroundings
 from layerkit.sandbox import process as processes
 from layerkit.sandbox.job import Job, Watch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.events import Observer
+    from layerkit.mount import Mount
     from layerkit.ops.home import Home
     from layerkit.sandbox.frames import Hello
     from layerkit.sandbox.process import Running
@@ -51,7 +52,7 @@ def start(
         uppers.settle(home, container)
         config = containers.read_config(home, container)
         if config.wishes.remove:
-            stack.enter_context(_removed_on_failure(home, container))
+            stack.enter_context(_removed_on_failure(home, container, config.wishes.mounts))
         surroundings = Surroundings(home, container, config)
         stack.enter_context(_cleared_on_failure(surroundings))
         surroundings.make(partial(_warn, observe))
@@ -99,12 +100,15 @@ def _cleared_on_failure(surroundings: Surroundings) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _removed_on_failure(home: Home, container: ContainerRecord) -> Iterator[None]:
+def _removed_on_failure(
+    home: Home, container: ContainerRecord, mounts: tuple[Mount, ...]
+) -> Iterator[None]:
     try:
         yield
     except BaseException:
         with contextlib.suppress(LayerkitError):
             containers.discard(home, container)
+            volumes.remove_unnamed(home, mounts)
         raise
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 
 from layerkit.errors import LayerkitError
 from layerkit.mount import BindMount, TmpfsMount
-from layerkit.ops import connecting, containers, networks, rights, states, uppers, views
+from layerkit.ops import connecting, containers, networks, rights, states, uppers, views, volumes
 from layerkit.ops.images import image_of
 from layerkit.ops.networks import Network
 from layerkit.sandbox import devices
@@ -99,7 +99,6 @@ class Surroundings:
         )
         assert self._rights is not None, "made first"
         assert self._network is not None, "made first"
-        wished = (each for each in wishes.mounts if isinstance(each, BindMount))
         return SandboxSpec(
             root=root,
             process=self._config.process,
@@ -107,7 +106,10 @@ class Surroundings:
             terminal=wishes.tty,
             network=self._network.kind,
             network_namespace=self._network.namespace,
-            binds=(*binds(home, container, wishes.networking.mode), *wished),
+            binds=(
+                *binds(home, container, wishes.networking.mode),
+                *volumes.binds(home, wishes.mounts),
+            ),
             tmpfs=tuple(each for each in wishes.mounts if isinstance(each, TmpfsMount)),
             readonly_root=wishes.isolation.readonly,
             cgroup=None if self._cgroup is None else self._cgroup.plan(),
@@ -152,6 +154,7 @@ class Surroundings:
     def _remove(self) -> None:
         with contextlib.suppress(LayerkitError), self._home:
             containers.discard(self._home, self._container)
+            volumes.remove_unnamed(self._home, self._config.wishes.mounts)
 
 
 def binds(home: Home, container: ContainerRecord, mode: str = "") -> tuple[BindMount, ...]:

@@ -7,6 +7,7 @@ image nor in a container's upper, and no diff shows them.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from layerkit import digest as digests
@@ -15,9 +16,10 @@ from layerkit.layer import merge
 from layerkit.ops import layers
 from layerkit.snapshot.driver import Stack
 from layerkit.store.files import guarded
-from layerkit.tree import Entry, Kind, Node, empty, find, graft, inside
+from layerkit.tree import Entry, Kind, Node, empty, find, graft, inside, real_way
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from layerkit.events import Event, Observer
@@ -135,3 +137,25 @@ def _is_own(entry: Entry, own: Entry) -> bool:
         *(entry.kind, entry.mode, entry.uid, entry.gid),
         *(entry.seconds, entry.nanos, entry.size),
     )
+
+
+def without_mountpoints(tree: Tree, base: Tree, targets: Iterable[str]) -> Tree:
+    """A container's tree without what was made only for something to be mounted on it.
+
+    That is an empty folder or file at a target, and the folders that there are only for it, as far as
+    they are not in `base`. What a container made in or of them stays.
+    """
+    for target in sorted(targets, key=len, reverse=True):  # inner ones first
+        path = b"/".join(real_way(tree, os.fsencode(target)) or ())
+        while path and _is_mountpoint(find(tree, path)) and find(base, path) is None:
+            tree = graft(tree, path, None)
+            path = path.rpartition(b"/")[0]
+    return tree
+
+
+def _is_mountpoint(node: Node | None) -> bool:
+    if node is None or inside(node) or node.entry.size:
+        return False
+    entry = node.entry
+    made = {Kind.DIRECTORY: 0o755, Kind.FILE: 0o644}
+    return (made.get(entry.kind), 0, 0) == (entry.mode, entry.uid, entry.gid)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from layerkit import linux
 from layerkit.errors import SandboxError
 from layerkit.sandbox import isolation, steps, trampoline, ulimits
-from layerkit.sandbox.perform import file_system, make_folders, opened, perform
+from layerkit.sandbox.folders import make_folders
+from layerkit.sandbox.perform import file_system, opened, perform
 
 if TYPE_CHECKING:
     from layerkit.sandbox.inside import Inside

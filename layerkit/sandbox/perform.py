@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from layerkit import linux, mounting
 from layerkit.errors import SandboxError
 from layerkit.sandbox import steps
+from layerkit.sandbox.folders import make_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,11 @@ _ATTRIBUTES = {
     "nodiratime": linux.MOUNT_ATTR_NODIRATIME,
     "ro": linux.MOUNT_ATTR_RDONLY,
 }
+_PROC_FILES = frozenset(
+    f"/proc/{name}"
+    for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")
+)
+"""What lxcfs has for a container, which runc allows to be mounted there."""
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
@@ -148,6 +154,7 @@ def _(step: steps.HoldBind, inside: Inside) -> None:
     tree = linux.open_tree(linux.AT_FDCWD, os.fspath(step.bind.source), linux.AT_RECURSIVE)
     inside.held[step.bind] = tree
     attributes = linux.MOUNT_ATTR_RDONLY if step.bind.readonly else 0
+    attributes |= linux.MOUNT_ATTR_NODEV if step.bind.nodev else 0
     linux.mount_setattr(tree, attributes, linux.AT_RECURSIVE, linux.MS_PRIVATE)
 
 
@@ -238,7 +245,17 @@ def _(step: steps.AttachBind, inside: Inside) -> None:
         _closing(inside.held.pop(step.bind)) as tree,
         opened(inside, step.bind.target, os.O_PATH, _SCOPED) as target,
     ):
+        _refuse_special(inside, step.bind.target, os.fstat(target))
         linux.move_mount(tree, target)
+
+
+def _refuse_special(inside: Inside, path: str, status: os.stat_result) -> None:
+    """Keep the root and /proc what they are, wherever links led (CVE-2023-27561)."""
+    if os.path.samestat(status, os.fstat(inside.root)):
+        raise SandboxError(f"cannot mount on {path}: it leads to the root")
+    in_proc = inside.proc >= 0 and status.st_dev == os.fstat(inside.proc).st_dev
+    if in_proc and path not in _PROC_FILES:
+        raise SandboxError(f"cannot mount on {path}: it lies in /proc")
 
 
 @perform.register(steps.ReadonlyPath)
@@ -307,18 +324,6 @@ def _(step: steps.MakeMountpoint, inside: Inside) -> None:
         with opened(inside, folder, _FOLDER, _SCOPED) as parent:
             flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
             os.close(os.open(name, flags, 0o644, dir_fd=parent))
-
-
-def make_folders(inside: Inside, whole: str) -> None:
-    """Make the folder at the absolute path `whole`, with its parents, where they are missing."""
-    path = ""
-    for name in filter(None, whole.split("/")):
-        parent, path = path or "/", f"{path}/{name}"
-        try:
-            os.close(linux.openat2(inside.root, path, _FOLDER, _SCOPED))
-        except FileNotFoundError:
-            with opened(inside, parent, _FOLDER, _SCOPED) as folder:
-                os.mkdir(name, 0o755, dir_fd=folder)
 
 
 @perform.register(steps.ReadonlyRoot)

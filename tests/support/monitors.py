@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layerkit.sandbox import frames, process, steps
+from layerkit.sandbox import frames, process, process_steps
 from layerkit.sandbox.frames import Hello
 from layerkit.sandbox.job import Job, Watch
 from layerkit.sandbox.perform import perform
@@ -43,10 +43,10 @@ def shell_plan(script: str, *, terminal: bool = False) -> tuple[object, ...]:
     environment = (f"PATH={os.defpath}", "HOME=/", "LC_ALL=C")
     return (
         StayOnHost(),
-        steps.FindUser("0:0"),
-        steps.OpenTerminal(is_console=False) if terminal else steps.OpenStreams(),
-        steps.CloseFiles(),
-        steps.Execute(ProcessSpec(("/bin/sh", "-c", script), environment)),
+        process_steps.FindUser("0:0"),
+        process_steps.OpenTerminal(is_console=False) if terminal else process_steps.OpenStreams(),
+        process_steps.CloseFiles(),
+        process_steps.Execute(ProcessSpec(("/bin/sh", "-c", script), environment)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import sys
@@ -57,6 +58,26 @@ def test_openat2_says_what_is_wrong_with_which_path(root, path, resolve, number)
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
         linux.openat2(root, path, os.O_PATH, resolve)
     assert (caught.value.errno, caught.value.filename) == (number, path)
+
+
+@pytest.mark.parametrize(("times", "number"), [(3, None), (10**6, errno.EAGAIN)])
+def test_openat2_tries_again_while_something_is_renamed(root, monkeypatch, times, number):
+    """The kernel says EAGAIN for a `..` while anything on the machine moves, but not forever."""
+    openat2 = linux._openat2
+    left = iter(range(times))
+
+    def busy(*arguments):
+        if next(left, None) is None:
+            return openat2(*arguments)
+        ctypes.set_errno(errno.EAGAIN)
+        return -1
+
+    monkeypatch.setattr(linux, "_openat2", busy)
+    if number is None:
+        os.close(linux.openat2(root, "/up/file", os.O_PATH, linux.RESOLVE_IN_ROOT))
+        return
+    with pytest.raises(OSError, match=os.strerror(number)):
+        linux.openat2(root, "/up/file", os.O_PATH, linux.RESOLVE_IN_ROOT)
 
 
 def test_close_others_closes_all_others():

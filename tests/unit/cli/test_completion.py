@@ -5,6 +5,7 @@ import pytest
 from layerkit import digest as digests
 from layerkit import oci
 from layerkit.cli import app
+from layerkit.ops import volumes
 from layerkit.ops.home import Home
 from layerkit.ops.images import ImageRow
 from layerkit.store.records import ContainerRecord, ImageRecord, SnapshotRecord
@@ -117,3 +118,12 @@ def test_unknown_questions_are_not_answered(cli, monkeypatch, instruction):
     monkeypatch.setenv("_LAYERKIT_COMPLETE", instruction)
 
     assert cli("images") == (1, "", "")
+
+
+def test_volumes_are_completed(cli, monkeypatch, state_root):
+    """Where a command takes some."""
+    with Home(state_root) as home:
+        for name in ("data", "date", "other"):
+            volumes.create(home, name)
+
+    assert completed(cli, monkeypatch, "layerkit volume rm da") == ["data", "date"]

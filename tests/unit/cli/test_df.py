@@ -34,7 +34,7 @@ def test_an_empty_store(cli):
         *(
             f"{kind.ljust(20)}0         0         0B        0B"
             for kind in (
-                *("Images", "Layers", "Blobs", "Containers"),
+                *("Images", "Layers", "Blobs", "Containers", "Local Volumes"),
                 *("Views", "Partial downloads", "Temporary files"),
             )
         ),
@@ -110,6 +110,7 @@ def test_every_item_is_listed(cli, image):
         "Layers space usage (tars and indexes):",
         "Blobs space usage:",
         "Containers space usage:",
+        "Local Volumes space usage:",
         "Views space usage (directories for overlayfs):",
         "Partial downloads space usage:",
         "Temporary files space usage:",

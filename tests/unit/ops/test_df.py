@@ -38,7 +38,7 @@ def test_an_empty_store_has_nothing(home):
     rows = summary(disk_usage(home))
 
     assert [each.kind for each in rows] == [
-        *("Images", "Layers", "Blobs", "Containers"),
+        *("Images", "Layers", "Blobs", "Containers", "Local Volumes"),
         *("Views", "Partial downloads", "Temporary files"),
     ]
     assert {(each.total, each.active, each.size, each.reclaimable) for each in rows} == {

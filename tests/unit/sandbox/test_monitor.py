@@ -13,7 +13,7 @@ import pytest
 from support.monitors import Monitors, ended, noted, pidfd_of
 from support.processes import until
 
-from layerkit.sandbox import frames, messages, steps
+from layerkit.sandbox import frames, messages, process_steps
 from layerkit.sandbox.attach import ExitStatus, Manners, Stdio, attach
 from layerkit.sandbox.frames import Ended, Failed, Hello, Input, Resize, Signal, Started, Taken
 
@@ -283,8 +283,8 @@ class TestLife:
     @pytest.mark.parametrize(
         ("plan", "code", "text"),
         [
-            ((steps.EnterWorkdir("/nosuch"),), 125, "cannot enter /nosuch: "),
-            ((steps.FindUser("x" * 40),), 125, "cannot find user "),
+            ((process_steps.EnterWorkdir("/nosuch"),), 125, "cannot enter /nosuch: "),
+            ((process_steps.FindUser("x" * 40),), 125, "cannot find user "),
         ],
         ids=["folder", "user"],
     )
