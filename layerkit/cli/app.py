@@ -49,6 +49,8 @@ COMMANDS = {
     "stop": "Ask containers to end, and kill those that do not",
     "restart": "Stop containers if they run, and start them",
     "kill": "Send a signal to the first process of containers",
+    "pause": "Hold all processes of containers still",
+    "unpause": "Let paused containers go on",
     "wait": "Wait until containers have ended, and print their exit codes",
     "rm": "Remove containers, with what they changed",
     "attach": "Join our terminal or pipes to a container that runs",

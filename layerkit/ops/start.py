@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, LayerkitError
 from layerkit.events import Notice, ignore
-from layerkit.ops import containers, mountpoints, states, uppers
+from layerkit.ops import containers, mountpoints, pause, states, uppers
 from layerkit.ops.surroundings import Surroundings
 from layerkit.sandbox import frames
 from layerkit.sandbox import process as processes
@@ -52,6 +52,7 @@ def start(
         stack.callback(lock.release)  # closes our end: the monitor has another one
         _refuse_mounted(home, container)
         uppers.settle(home, container)
+        pause.clear(home, container)
         config = containers.read_config(home, container)
         if config.wishes.remove:
             stack.enter_context(_removed_on_failure(home, container))

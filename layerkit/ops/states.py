@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from layerkit.ops.home import Home
     from layerkit.store.records import ContainerRecord
 
+_PAUSED = "paused"
 LOST = 255
 """The exit code of a container whose monitor was killed, so nobody saw how it ended."""
 
@@ -87,8 +88,23 @@ def read(home: Home, container: ContainerRecord) -> ContainerState:
     if run.finished is not None:
         return ContainerState("exited", run)
     if is_held:
-        return ContainerState("paused" if (folder / "paused").exists() else "running", run)
+        return ContainerState("paused" if is_marked(home, container) else "running", run)
     return ContainerState("exited", replace(run, finished=_last_seen(folder), exit_code=LOST))
+
+
+def is_marked(home: Home, container: ContainerRecord) -> bool:
+    """Whether the container is paused, if it runs; else it was when it ended."""
+    return (home.containers / container.id / _PAUSED).exists()
+
+
+def mark_paused(home: Home, container: ContainerRecord, *, paused: bool) -> None:
+    """Record whether the container, as long as it runs, is paused."""
+    mark = home.containers / container.id / _PAUSED
+    with files.guarded("write container state"):
+        if paused:
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
 
 
 def _last_seen(folder: Path) -> float:
