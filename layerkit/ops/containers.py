@@ -68,10 +68,8 @@ def create(
     `observe` is told what the file system does not keep of the image.
     Raises `UsageError` for a bad name, `ConflictError` for one that is taken, `StoreError`.
     """
-    if name is not None and _NAME.fullmatch(name) is None:
-        raise UsageError(
-            f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
-        )
+    if name is not None:
+        check_name(name)
     driver = home.driver(origin.driver)
     view = views.of_image(home, origin.image, driver, observe)
     below = uppers.frozen(home, origin.chain)
@@ -89,6 +87,14 @@ def create(
         with contextlib.suppress(OSError):
             files.remove_tree(folder, home.store.scratch)
         raise
+
+
+def check_name(name: str) -> None:
+    """Raise `UsageError` for a name that no container can have."""
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
+        )
 
 
 def _record(
@@ -150,6 +156,13 @@ def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
         return container_config.decode(text)
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"cannot read container {container.name}: {path}: {error}") from None
+
+
+def write_config(home: Home, container: ContainerRecord, config: ContainerConfig) -> None:
+    """Change what the container is made with at its next start; raises `StoreError`."""
+    target = folder_of(home, container) / "config.json"
+    with files.guarded("write container"):
+        files.write_whole(target, container_config.encode(config), home.store.scratch)
 
 
 def binds(home: Home, container: ContainerRecord) -> tuple[BindMount, ...]:
