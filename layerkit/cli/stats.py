@@ -52,9 +52,9 @@ def command(
     no_trunc: bool,
     text: str | None,
 ) -> None:
-    """Show what containers use, once a second until Ctrl-C.
+    """Show what containers use.
 
-    Without a name, of all that run.
+    Once a second, until Ctrl-C; without a name, all that run.
     """
     from layerkit.ops.stats import Meter  # noqa: PLC0415  not for --help
 

@@ -460,12 +460,12 @@ class TestLooking:
 
     def test_rename(self, lk, detached):
         """Another name for the list, the same one for the container itself."""
-        identifier = detached(SLEEP)
+        identifier = detached(SLEEP, name="old")
         lk("create", "--name", "taken", IMAGE, "true")
 
-        assert lk("rename", "c", "new").text == ""
+        assert lk("rename", "old", "new").text == ""
         assert lk.status("new").startswith("Up ")
         assert lk("exec", "new", "hostname").text == identifier[:12]
         for wrong, code in (("taken", 7), ("new", 7), ("a/b", 2)):
             assert lk("rename", "new", wrong).code == code
-        assert lk("rename", "c", "other").code == 3
+        assert lk("rename", "old", "other").code == 3  # no id begins so
