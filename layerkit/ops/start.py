@@ -50,9 +50,7 @@ def start(
     lock = _lock(home, container)
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)  # closes our end: the monitor has another one
-        _refuse_mounted(home, container)
-        uppers.settle(home, container)
-        pause.clear(home, container)
+        _settle(home, container)
         config = containers.read_config(home, container)
         if config.wishes.remove:
             stack.enter_context(_removed_on_failure(home, container))
@@ -117,6 +115,13 @@ def _lock(home: Home, container: ContainerRecord) -> Lock:
     with guarded("lock container"):
         lock.acquire(refuse_running)
     return lock
+
+
+def _settle(home: Home, container: ContainerRecord) -> None:
+    """Bring in order what earlier runs left; raises `ConflictError` if it is mounted."""
+    _refuse_mounted(home, container)
+    uppers.settle(home, container)
+    pause.clear(home, container)
 
 
 def _refuse_mounted(home: Home, container: ContainerRecord) -> None:
