@@ -25,7 +25,7 @@ IMAGE = "box:1"
 PROMPT = "/ # "
 PATIENCE = 60
 """Seconds after which something that a test waits for counts as hanging."""
-_KEPT = ("PATH", "TMPDIR", "LANG", "COVERAGE_PROCESS_START")
+_KEPT = ("PATH", "PYTHONPATH", "TMPDIR", "LANG", "COVERAGE_PROCESS_START")
 
 
 @dataclass(frozen=True)
