@@ -158,13 +158,6 @@ def read_config(home: Home, container: ContainerRecord) -> ContainerConfig:
         raise StoreError(f"cannot read container {container.name}: {path}: {error}") from None
 
 
-def write_config(home: Home, container: ContainerRecord, config: ContainerConfig) -> None:
-    """Change what the container is made with at its next start; raises `StoreError`."""
-    target = folder_of(home, container) / "config.json"
-    with files.guarded("write container"):
-        files.write_whole(target, container_config.encode(config), home.store.scratch)
-
-
 def binds(home: Home, container: ContainerRecord) -> tuple[BindMount, ...]:
     """The container's own hosts, hostname and resolv.conf over the ones in its root."""
     folder = folder_of(home, container)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, UsageError
 from layerkit.ops import containers, states
+from layerkit.ops.container_config import encode
 from layerkit.resources import UNLIMITED, Limits
 from layerkit.sandbox.cgroups import group as groups
 from layerkit.sandbox.cgroups import making, settings
+from layerkit.store.files import guarded, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +36,9 @@ def update(
     if states.read(home, container).is_running:
         _apply(container, _changes(limits, wanted), warn)
     wishes = replace(config.wishes, limits=limits)
-    containers.write_config(home, container, replace(config, wishes=wishes))
+    target = containers.folder_of(home, container) / "config.json"
+    with guarded("write container"):
+        write_whole(target, encode(replace(config, wishes=wishes)), home.store.scratch)
 
 
 def merged(present: Limits, wanted: Limits) -> Limits:
