@@ -121,6 +121,7 @@ class RuntimeConfig(Struct, frozen=True):
     stop_signal: str = ""
     exposed_ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class HistoryItem(Struct, frozen=True):
@@ -202,6 +203,9 @@ def parse_config(raw: bytes) -> ImageConfig:
             stop_signal=runtime.stop_signal or "",
             exposed_ports=tuple(runtime.exposed_ports or ()),
             volumes=tuple(runtime.volumes or ()),
+            labels=tuple(
+                (key, text) for key, text in (runtime.labels or {}).items() if isinstance(text, str)
+            ),
         ),
         diff_ids=tuple(DiffID(_digest(text)) for text in wire.rootfs.diff_ids or ()),
         history=tuple(

@@ -59,6 +59,7 @@ class Runtime(_Document, rename="pascal"):
     stop_signal: str | None = None
     exposed_ports: dict[str, Any] | None = None
     volumes: dict[str, Any] | None = None
+    labels: dict[str, Any] | None = None
 
 
 class RootFS(msgspec.Struct):

@@ -122,7 +122,7 @@ def ports(publications: Sequence[Publication]) -> str:
     ranges: list[list[Publication]] = []
     for each in sorted(publications, key=_order):
         if each.host_port is not None and each.host_port != each.container_port:
-            single.append(f"{_host(each)}:{each.host_port}->{each}")
+            single.append(f"{host(each)}:{each.host_port}->{each}")
         elif ranges and _follows(ranges[-1][-1], each):
             ranges[-1].append(each)
         else:
@@ -131,22 +131,23 @@ def ports(publications: Sequence[Publication]) -> str:
 
 
 def _order(each: Publication) -> tuple[str, str, int, int]:
-    return (each.protocol, _host(each), each.container_port, each.host_port or 0)
+    return (each.protocol, host(each), each.container_port, each.host_port or 0)
 
 
 def _follows(before: Publication, each: Publication) -> bool:
-    same = (before.protocol, _host(before)) == (each.protocol, _host(each))
+    same = (before.protocol, host(before)) == (each.protocol, host(each))
     return same and each.container_port == before.container_port + 1
 
 
 def _range(group: Sequence[Publication]) -> str:
     first, last = group[0].container_port, group[-1].container_port
     span = str(first) if first == last else f"{first}-{last}"
-    host = _host(group[0])
-    return f"{host}:{span}->{span}/{group[0].protocol}" if host else f"{span}/{group[0].protocol}"
+    address = host(group[0])
+    inside = f"{span}/{group[0].protocol}"
+    return f"{address}:{span}->{inside}" if address else inside
 
 
-def _host(each: Publication) -> str:
+def host(each: Publication) -> str:
     """The address of the host, empty for a port that is exposed only."""
     if each.host_port is None:
         return ""

@@ -129,11 +129,11 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     return _NOT_IN_OUTPUT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
+def align(rows: Sequence[Sequence[str]], *, narrowest: int = _NARROWEST) -> list[str]:
     """Lines with the cells of each column below one another; the last column has no padding."""
     columns = max(map(len, rows), default=0)
     widths = [
-        max(_NARROWEST, *(len(row[column]) + _PADDING for row in rows if column < len(row) - 1), 0)
+        max(narrowest, *(len(row[column]) + _PADDING for row in rows if column < len(row) - 1), 0)
         for column in range(columns)
     ]
     return [

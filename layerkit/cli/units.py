@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _DAY = 24
 _SIZE = re.compile(r"(\d{1,18})(?:\.(\d{1,9}))? ?([a-z]{0,3})", re.ASCII | re.IGNORECASE)
 _PART = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
@@ -41,6 +42,16 @@ def human_size(size: int) -> str:
             return f"{number:.3g}{unit}"
         number /= 1000
     return f"{number:.3g}{_UNITS[-1]}"
+
+
+def binary_size(size: int) -> str:
+    """Bytes with 4 significant digits, by 1024: `1.5MiB`, as docker tells of memory."""
+    number = float(size)
+    for unit in _BINARY_UNITS[:-1]:
+        if number < 1024:  # noqa: PLR2004
+            return f"{number:.4g}{unit}"
+        number /= 1024
+    return f"{number:.4g}{_BINARY_UNITS[-1]}"
 
 
 def parse_size(text: str) -> int | None:

@@ -67,10 +67,8 @@ def create(
     `observe` is told what the file system does not keep of the image.
     Raises `UsageError` for a bad name, `ConflictError` for one that is taken, `StoreError`.
     """
-    if name is not None and _NAME.fullmatch(name) is None:
-        raise UsageError(
-            f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
-        )
+    if name is not None:
+        check_name(name)
     driver = home.driver(origin.driver)
     from layerkit.ops import container_config  # noqa: PLC0415  many only look
 
@@ -90,6 +88,14 @@ def create(
         with contextlib.suppress(OSError):
             files.remove_tree(folder, home.store.scratch)
         raise
+
+
+def check_name(name: str) -> None:
+    """Raise `UsageError` for a name that no container can have."""
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"invalid container name {name!r}: wanted letters, digits, '_', '.', '-', a letter or digit first"
+        )
 
 
 def _record(

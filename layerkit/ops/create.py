@@ -109,6 +109,7 @@ def _config(home: Home, wishes: Wishes, runtime: RuntimeConfig, hostname: str) -
         wishes,
         networking=_networking(home, wishes.networking, runtime),
         mounts=tuple(map(_mount, wishes.mounts)),
+        labels=tuple({**dict(runtime.labels), **dict(wishes.labels)}.items()),
     )
     signal = wishes.stop_signal or runtime.stop_signal or _DEFAULT_STOP_SIGNAL
     return ContainerConfig(process, hostname, settled, signal)

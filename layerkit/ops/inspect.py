@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, UsageError
 from layerkit.ops import containers, history, snapshots, states
+from layerkit.ops import inspect_container as parts
 from layerkit.ops.images import find_image, image_of
+from layerkit.ops.inspect_container import moment
+from layerkit.sandbox.log import NAME as LOG_NAME
+from layerkit.snapshot.layered import WORK
 
 if TYPE_CHECKING:
     from layerkit.ops.home import Home
     from layerkit.ops.snapshots import Found
     from layerkit.store.records import ContainerRecord, ImageRecord
-
-_NEVER = "0001-01-01T00:00:00Z"
 
 
 def inspect(home: Home, text: str, kind: str | None = None) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def inspect_snapshot(home: Home, found: Found) -> dict[str, Any]:
     return {
         "Id": found.snapshot.id,
         "Name": found.name,
-        "Created": _time(found.snapshot.created),
+        "Created": moment(found.snapshot.created),
         "Container": found.container.id,
         "Image": str(image_of(home, found.container.manifest).config),
         "Chain": list(found.snapshot.chain),
@@ -98,42 +99,32 @@ def inspect_container(home: Home, container: ContainerRecord) -> dict[str, Any]:
     state = states.read(home, container)
     folder = containers.folder_of(home, container)
     image = image_of(home, container.manifest)
+    runtime = history.read_config(home, image).runtime
     return {
         "Id": container.id,
-        "Created": _time(container.created),
+        "Created": moment(container.created),
         "Path": config.process.args[0],
         "Args": list(config.process.args[1:]),
-        "State": {
-            "Status": state.status,
-            "Running": state.status == "running",
-            "ExitCode": state.exit_code or 0,
-            "StartedAt": _time(state.started),
-            "FinishedAt": _time(state.finished),
-        },
+        "State": parts.state_of(state),
         "Image": str(image.config),
         "ResolvConfPath": str(folder / "resolv.conf"),
         "HostnamePath": str(folder / "hostname"),
         "HostsPath": str(folder / "hosts"),
+        "LogPath": str(folder / LOG_NAME),
         "Name": f"/{container.name}",
+        "Driver": container.driver,
         "Platform": "linux",
-        "HostConfig": {"NetworkMode": config.network},
-        "GraphDriver": {"Name": "overlay", "Data": {"UpperDir": str(folder / "upper")}},
-        "Config": {
-            "Hostname": config.hostname,
-            "User": config.process.user,
-            "Tty": config.wishes.tty,
-            "Env": list(config.process.env),
-            "Cmd": list(config.process.args),
-            "Image": container.image_name,
-            "WorkingDir": config.process.cwd,
-        },
-        "NetworkSettings": {"Networks": {config.network: {}}},
+        "HostConfig": parts.host_config_of(config.wishes, home.volumes),
+        "GraphDriver": {"Name": container.driver, "Data": _graph(home, container)},
+        "Mounts": parts.mounts_of(config.wishes, home.volumes),
+        "Config": parts.config_of(config, container.image_name, runtime),
+        "NetworkSettings": parts.network_of(config, state),
     }
 
 
-def _time(seconds: float | None) -> str:
-    """As docker writes times: RFC 3339, UTC, with nanoseconds."""
-    if seconds is None:
-        return _NEVER
-    whole, micros = divmod(round(seconds * 10**6), 10**6)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{micros:06d}000Z"
+def _graph(home: Home, container: ContainerRecord) -> dict[str, str]:
+    """Where the container's own files are: what it changed, or with the driver copy all of them."""
+    own = containers.upper_of(home, container)
+    if home.drivers[container.driver].is_layered:
+        return {"UpperDir": str(own), "WorkDir": str(own.with_name(WORK))}
+    return {"MergedDir": str(own)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, LayerkitError
 from layerkit.events import Notice, ignore
-from layerkit.ops import connecting, containers, mountpoints, states, uppers, volumes
+from layerkit.ops import connecting, containers, mountpoints, pause, states, uppers, volumes
 from layerkit.ops.surroundings import Surroundings
 from layerkit.sandbox import process as processes
 from layerkit.sandbox.job import Job, Watch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from layerkit.events import Observer
     from layerkit.mount import Mount
+    from layerkit.ops.container_config import ContainerConfig
     from layerkit.ops.home import Home
     from layerkit.sandbox.frames import Hello
     from layerkit.sandbox.process import Running
@@ -48,8 +49,7 @@ def start(
     lock = states.lock(home, container, "start container")
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)  # closes our end: the monitor has another one
-        _refuse_mounted(home, container)
-        uppers.settle(home, container)
+        _settle(home, container)
         config = containers.read_config(home, container)
         if config.wishes.remove:
             stack.enter_context(_removed_on_failure(home, container, config.wishes.mounts))
@@ -58,29 +58,38 @@ def start(
         surroundings.make(partial(_warn, observe))
         steps = _explained(plan(surroundings.spec(observe)), explain)
         folder = containers.folder_of(home, container)
-        listener = stack.enter_context(_listen(folder))
-        states.write(home, container, surroundings.run)
-        job = Job(
-            steps,
-            config.process.args[0],
-            terminal=config.wishes.tty,
-            takes_input=config.wishes.interactive,
-            size=size,
-            given=surroundings.given,
-            watch=Watch(
-                log=partial(LogWriter, folder),
-                listener=listener,
-                began=surroundings.began,
-                ended=surroundings.ended,
-                afterwards=surroundings.afterwards,
-                discards=config.wishes.remove,
-                keep=(lock.descriptor, *surroundings.kept),
-            ),
+        watch = Watch(
+            log=partial(LogWriter, folder),
+            listener=stack.enter_context(_listen(folder)),
+            began=surroundings.began,
+            ended=surroundings.ended,
+            afterwards=surroundings.afterwards,
+            discards=config.wishes.remove,
+            keep=(lock.descriptor, *surroundings.kept),
         )
+        states.write(home, container, surroundings.run)
         home.close()  # not to be open during a fork
-        running = processes.start(job, hello)
+        running = processes.start(_job(steps, config, size, surroundings.given, watch), hello)
     surroundings.let_go()
     return running
+
+
+def _job(
+    steps: Sequence[Step],
+    config: ContainerConfig,
+    size: tuple[int, int] | None,
+    given: tuple[int, ...],
+    watch: Watch,
+) -> Job:
+    return Job(
+        steps,
+        config.process.args[0],
+        terminal=config.wishes.tty,
+        takes_input=config.wishes.interactive,
+        size=size,
+        given=given,
+        watch=watch,
+    )
 
 
 def _explained(steps: Sequence[Step], explain: Callable[[str], None] | None) -> Sequence[Step]:
@@ -110,6 +119,13 @@ def _removed_on_failure(
             containers.discard(home, container)
             volumes.remove_unnamed(home, mounts)
         raise
+
+
+def _settle(home: Home, container: ContainerRecord) -> None:
+    """Bring in order what earlier runs left; raises `ConflictError` if it is mounted."""
+    _refuse_mounted(home, container)
+    uppers.settle(home, container)
+    pause.clear(home, container)
 
 
 def _refuse_mounted(home: Home, container: ContainerRecord) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from layerkit.store.files import Lock
     from layerkit.store.records import ContainerRecord
 
+_PAUSED = "paused"
 LOST = 255
 """The exit code of a container whose monitor was killed, so nobody saw how it ended."""
 
@@ -93,9 +94,24 @@ def _read(folder: Path) -> ContainerState:
     if run.finished is not None:
         return ContainerState("exited", run)
     if is_held:
-        return ContainerState("paused" if (folder / "paused").exists() else "running", run)
+        return ContainerState("paused" if (folder / _PAUSED).exists() else "running", run)
     last_seen = (folder / "state.json").stat().st_mtime
     return ContainerState("exited", replace(run, finished=last_seen, exit_code=LOST))
+
+
+def is_marked(home: Home, container: ContainerRecord) -> bool:
+    """Whether the container is paused, if it runs; else it was when it ended."""
+    return (home.containers / container.id / _PAUSED).exists()
+
+
+def mark_paused(home: Home, container: ContainerRecord, *, paused: bool) -> None:
+    """Record whether the container, as long as it runs, is paused."""
+    mark = home.containers / container.id / _PAUSED
+    with files.guarded("write container state"):
+        if paused:
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
 
 
 def _seen(folder: Path) -> tuple[bool, Run | None]:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError
-from layerkit.ops import containers, states
+from layerkit.ops import containers, pause, states
 from layerkit.ops.connecting import connect, refusing_the_ended
 from layerkit.sandbox import frames
 from layerkit.sandbox.frames import Hello
@@ -27,9 +27,13 @@ PATIENCE = 10
 
 
 def kill(home: Home, container: ContainerRecord, number: int = signal.SIGKILL) -> None:
-    """Send a signal to the first process; raises `ConflictError` where there is none."""
+    """Send a signal to the first process; raises `ConflictError` where there is none.
+
+    A paused container is no longer paused then, or it could not take the signal.
+    """
     with connect(home, container, Hello()) as channel, refusing_the_ended(container):
         frames.send(channel, frames.Signal(number))
+    pause.thaw(home, container)
 
 
 def stop(
@@ -56,6 +60,7 @@ def stop(
         return
     with channel, contextlib.suppress(ConnectionError):
         frames.send(channel, frames.Signal(number or number_of(config.stop_signal)))
+        pause.thaw(home, container)
         if not _ends(channel, patience):
             frames.send(channel, frames.Signal(signal.SIGKILL))
             _ends(channel, -1)

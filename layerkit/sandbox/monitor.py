@@ -95,7 +95,7 @@ class _Monitor:
             error = messages.error(messages.decode(self._failure), self._job.program)
             self._watch.ended(error.exit_code, error.message)
         else:
-            self._watch.ended(_shell_code(code), "")
+            self._watch.ended(code if code >= 0 else 128 - code, "")
         self._tell(frames.Failed(self._failure) if self._failure else frames.Ended(code))
         self._let_go_of_mounts()
         self._watch.afterwards()
@@ -345,7 +345,3 @@ def _lose_standard_streams() -> None:
     for standard in range(3):
         os.dup2(null, standard)
     os.close(null)
-
-
-def _shell_code(code: int) -> int:
-    return code if code >= 0 else 128 - code

@@ -219,18 +219,24 @@ class Database:
     def put_container(self, container: ContainerRecord) -> None:
         """Remember a container; raises `ConflictError` when its name is taken."""
         with self._change():
-            taken = self._containers("WHERE name = ?", container.name)
-            if taken:
-                raise ConflictError(
-                    f"container name {container.name!r} is in use by container {taken[0].id[:12]}",
-                    hint="choose another name with --name",
-                )
+            self._refuse_taken(container.name, "choose another name with --name")
             self._execute(
                 "INSERT INTO container VALUES (?, ?, ?, ?, ?, ?, ?)",
                 *(container.id, container.name, container.image_name),
                 *(str(container.manifest), container.created),
                 *(container.driver, " ".join(container.chain)),
             )
+
+    def rename_container(self, container_id: str, name: str) -> None:
+        """Give a container another name; raises `ConflictError` when that is taken."""
+        with self._change():
+            self._refuse_taken(name, "choose another name")
+            self._execute("UPDATE container SET name = ? WHERE id = ?", name, container_id)
+
+    def _refuse_taken(self, name: str, hint: str) -> None:
+        if taken := self._containers("WHERE name = ?", name):
+            message = f"container name {name!r} is in use by container {taken[0].id[:12]}"
+            raise ConflictError(message, hint=hint)
 
     def set_chain(self, container_id: str, chain: tuple[str, ...]) -> None:
         """Put a container on other frozen uppers."""

@@ -237,7 +237,9 @@ def test_a_config_is_read_with_its_exact_bytes():
     assert parsed.raw == data
     assert parsed.platform == Platform("linux", "amd64", "v2")
     assert (parsed.created, parsed.author) == ("2001-09-09T01:46:40Z", "me")
-    assert parsed.runtime == oci.RuntimeConfig("1:2", ("A=b",), ("/e",), ("c",), "/w")
+    assert parsed.runtime == oci.RuntimeConfig(
+        "1:2", ("A=b",), ("/e",), ("c",), "/w", labels=(("x", "y"),)
+    )
     assert [str(each) for each in parsed.diff_ids] == [D1]
     assert [item.empty_layer for item in parsed.history] == [False, True]
     assert parsed.document["config"]["Labels"] == {"x": "y"}

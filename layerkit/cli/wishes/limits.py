@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from layerkit.cli.wishes import sizes
 from layerkit.errors import UsageError
 from layerkit.resources import UNLIMITED, Limits, Ulimit
@@ -29,13 +31,34 @@ def limits(values: Mapping[str, Any]) -> Limits:
 
     Raises `UsageError` for a text that is none, and for limits that contradict each other.
     """
+    found = _read(values)
+    _check_memory(found)
+    if found.cpus is not None and (found.cpu_period or found.cpu_quota):
+        raise UsageError("conflicting options: --cpus and --cpu-period or --cpu-quota")
+    return found
 
+
+def changed_limits(values: Mapping[str, Any]) -> Limits:
+    """As `limits`, for a container that has some: -1 lifts one, and what contradicts is not known yet."""
+    found = _read(values)
+
+    def lifted(option: str, limit: int | None) -> int | None:
+        return UNLIMITED if values[option] == str(UNLIMITED) else limit
+
+    return replace(
+        found,
+        pids=lifted("pids_limit", found.pids),
+        cpu_quota=lifted("cpu_quota", found.cpu_quota),
+    )
+
+
+def _read(values: Mapping[str, Any]) -> Limits:
     def given(name: str) -> str | None:
         value = values.get(name)
         assert value is None or isinstance(value, str)
         return value
 
-    found = Limits(
+    return Limits(
         memory=_memory(given("memory"), "--memory"),
         memory_swap=_swap(given("memory_swap")),
         memory_reservation=_memory(given("memory_reservation"), "--memory-reservation"),
@@ -47,10 +70,6 @@ def limits(values: Mapping[str, Any]) -> Limits:
         cpuset_mems=cpuset(given("cpuset_mems"), "--cpuset-mems"),
         pids=pids(given("pids_limit")),
     )
-    _check_memory(found)
-    if found.cpus is not None and (found.cpu_period or found.cpu_quota):
-        raise UsageError("conflicting options: --cpus and --cpu-period or --cpu-quota")
-    return found
 
 
 def _check_memory(found: Limits) -> None:

@@ -83,6 +83,20 @@ def _many(group: str, *names: str, metavar: str, text: str) -> _Decorator[Any]:
     return _value(group, *names, metavar=metavar, text=text, multiple=True)
 
 
+_LIMITING = (
+    _value(_LIMITS, "-m", "--memory", metavar="SIZE", text="Most memory, such as 512m."),
+    _value(
+        _LIMITS, "--memory-swap", metavar="SIZE", text="Most memory and swap, -1 for any amount."
+    ),
+    _value(_LIMITS, "--memory-reservation", metavar="SIZE", text="Memory to keep free for it."),
+    _value(_LIMITS, "--cpus", metavar="NUMBER", text="Most processors, such as 1.5."),
+    _value(_LIMITS, "-c", "--cpu-shares", metavar="NUMBER", text="Weight beside other containers."),
+    _value(_LIMITS, "--cpu-period", metavar="MICROSECONDS", text="Period that --cpu-quota is of."),
+    _value(_LIMITS, "--cpu-quota", metavar="MICROSECONDS", text="Most time in each --cpu-period."),
+    _value(_LIMITS, "--cpuset-cpus", metavar="LIST", text="Processors to run on, such as 0-2,7."),
+    _value(_LIMITS, "--cpuset-mems", metavar="LIST", text="Memory nodes to use, such as 0,1."),
+    _value(_LIMITS, "--pids-limit", metavar="NUMBER", text="Most processes, -1 for any number."),
+)
 _SHARED = (
     _flag(_GENERAL, "-i", "--interactive", text="Give the container our standard input."),
     _flag(_GENERAL, "-t", "--tty", text="Give the container a terminal."),
@@ -170,18 +184,7 @@ _SHARED = (
     _many(_NETWORK, "--dns", metavar="IP", text="Ask this name server."),
     _many(_NETWORK, "--dns-search", metavar="DOMAIN", text="Search names in this domain."),
     _many(_NETWORK, "--dns-option", metavar="OPTION", text="Add an option to resolv.conf."),
-    _value(_LIMITS, "-m", "--memory", metavar="SIZE", text="Most memory, such as 512m."),
-    _value(
-        _LIMITS, "--memory-swap", metavar="SIZE", text="Most memory and swap, -1 for any amount."
-    ),
-    _value(_LIMITS, "--memory-reservation", metavar="SIZE", text="Memory to keep free for it."),
-    _value(_LIMITS, "--cpus", metavar="NUMBER", text="Most processors, such as 1.5."),
-    _value(_LIMITS, "-c", "--cpu-shares", metavar="NUMBER", text="Weight beside other containers."),
-    _value(_LIMITS, "--cpu-period", metavar="MICROSECONDS", text="Period that --cpu-quota is of."),
-    _value(_LIMITS, "--cpu-quota", metavar="MICROSECONDS", text="Most time in each --cpu-period."),
-    _value(_LIMITS, "--cpuset-cpus", metavar="LIST", text="Processors to run on, such as 0-2,7."),
-    _value(_LIMITS, "--cpuset-mems", metavar="LIST", text="Memory nodes to use, such as 0,1."),
-    _value(_LIMITS, "--pids-limit", metavar="NUMBER", text="Most processes, -1 for any number."),
+    *_LIMITING,
     _many(_LIMITS, "--ulimit", metavar="NAME=SOFT[:HARD]", text="Set a limit, as ulimit does."),
     _many(_RIGHTS, "--cap-add", metavar="NAME", text="Add a capability, or ALL."),
     _many(_RIGHTS, "--cap-drop", metavar="NAME", text="Take a capability away, or ALL."),
@@ -224,6 +227,11 @@ def container_options(function: _Function) -> _Function:
     All but `pull`, `platform` and `cidfile` are for `wishes`.
     """
     return reduce(lambda decorated, option: option(decorated), reversed(_SHARED), function)
+
+
+def limit_options(function: _Function) -> _Function:
+    """Decorate a `ContainerCommand` with the options of `layerkit.resources.Limits`."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_LIMITING), function)
 
 
 def run_options(function: _Function) -> _Function:

@@ -36,6 +36,22 @@ def test_sizes_have_three_digits(size, wanted):
 
 
 @pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        (0, "0B"),
+        (1023, "1023B"),
+        (1024, "1KiB"),
+        (1_234_567, "1.177MiB"),
+        (25_276_000_000, "23.54GiB"),
+        (2**80, "1.049e+06EiB"),
+    ],
+)
+def test_sizes_of_memory_count_by_1024(size, wanted):
+    """A size of memory has 4 significant digits and a unit of powers of 1024."""
+    assert units.binary_size(size) == wanted
+
+
+@pytest.mark.parametrize(
     ("seconds", "wanted"),
     [
         (-5, "Less than a second"),

@@ -131,6 +131,22 @@ def test_a_container_name_is_taken_once(database):
     assert len(database.containers()) == 1
 
 
+def test_a_container_gets_another_name(database):
+    """It is found by the new one only; a name that is taken stays whose it is."""
+    database.put_image(APP)
+    for number, name in ((0xABC, "web"), (0xDEF, "db")):
+        database.put_container(records.container(number, APP, called=name))
+    box = records.container(0xABC, APP, called="new")
+
+    database.rename_container(box.id, "new")
+
+    assert database.containers_named("new") == [box]
+    assert database.containers_named("web") == []
+    with pytest.raises(ConflictError, match="'db' is in use by container def000000000"):
+        database.rename_container(box.id, "db")
+    assert database.containers_named("new") == [box]
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -2,7 +2,16 @@
 
 import pytest
 
-from layerkit.cli.wishes.limits import ULIMITS, cpus, cpuset, limits, pids, ulimit, ulimits
+from layerkit.cli.wishes.limits import (
+    ULIMITS,
+    changed_limits,
+    cpus,
+    cpuset,
+    limits,
+    pids,
+    ulimit,
+    ulimits,
+)
 from layerkit.errors import UsageError
 from layerkit.resources import UNLIMITED, Limits, Ulimit
 
@@ -174,3 +183,20 @@ def test_limits_that_make_no_sense(values, reason):
         limits(values)
 
     assert caught.value.message.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({"memory": "64m"}, Limits(memory=64 << 20)),
+        ({"memory_swap": "64m"}, Limits(memory_swap=64 << 20)),
+        ({"pids_limit": "-1"}, Limits(pids=UNLIMITED)),
+        ({"pids_limit": "0"}, Limits()),
+        ({"cpu_quota": "-1"}, Limits(cpu_quota=UNLIMITED)),
+        ({"cpu_quota": "5000"}, Limits(cpu_quota=5000)),
+        ({"cpus": "0"}, Limits()),
+    ],
+)
+def test_changes_of_limits(values, wanted):
+    """For a container that has some, -1 lifts a limit, and one of two that go together may stand alone."""
+    assert changed_limits({"pids_limit": None, "cpu_quota": None, **values}) == wanted
