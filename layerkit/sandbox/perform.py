@@ -238,7 +238,15 @@ def _(step: steps.AttachBind, inside: Inside) -> None:
         _closing(inside.held.pop(step.bind)) as tree,
         opened(inside, step.bind.target, os.O_PATH, _SCOPED) as target,
     ):
+        refuse_proc(inside, step.bind.target, target)
         linux.move_mount(tree, target)
+
+
+def refuse_proc(inside: Inside, path: str, target: int) -> None:
+    """Raise `SandboxError` for a folder of /proc, which nobody may fake (CVE-2019-16884)."""
+    status = os.fstat(target)
+    if stat.S_ISDIR(status.st_mode) and status.st_dev == os.fstat(inside.proc).st_dev:
+        raise SandboxError(f"cannot mount on {path}: it is a folder of /proc")
 
 
 @perform.register(steps.ReadonlyPath)

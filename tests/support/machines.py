@@ -43,7 +43,7 @@ class Machine:
     def __init__(self, world: World, root: Path) -> None:
         self.world = world
         self.root = root
-        self._environment = {
+        self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("LAYERKIT_")},
             "LAYERKIT_ROOT": str(root),
         }
@@ -55,7 +55,7 @@ class Machine:
         line = [*before, PROGRAM, *arguments]
         with self.world.host.entered():
             return subprocess.Popen(
-                line, env=self._environment, stdin=subprocess.DEVNULL, **options  # type: ignore[call-overload]
+                line, env=self.environment, stdin=subprocess.DEVNULL, **options  # type: ignore[call-overload]
             )  # fmt: skip
 
     def run(self, *arguments: str, before: Sequence[str] = ()) -> Ran:
