@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,6 +45,8 @@ _NO_IPV6 = Path(f"/proc/sys/net/ipv6/conf/{BRIDGE}/disable_ipv6")
 _FAR_AWAY = bytes([192, 0, 2, 1])  # RFC 5737: nobody's
 _ETHERNET_MTU = 1500
 _ANY = "0.0.0.0"  # noqa: S104 - as no address
+_ENDING = 1.0
+_PAUSE = 0.005
 _ATTEMPTS = 64
 """A bridge takes 1023 interfaces, so an address chosen by chance is free 63 times of 64."""
 
@@ -106,10 +109,22 @@ def disconnect(endpoint: Endpoint) -> None:
             holder.close()
 
 
-def sweep() -> None:
-    """Take away what killed processes left: published ports whose container is gone."""
+def sweep(address: str = "") -> None:
+    """Take away what killed processes left: published ports whose container is gone.
+
+    That of `address` was killed a moment ago: the kernel gets up to a second to end its namespace.
+    """
+    if address:
+        _await_end(addresses.interface(addresses.number(address)))
     with _explained("look for published ports"), Socket(nftables.PROTOCOL) as kernel:
         firewall.sweep(kernel)
+
+
+def _await_end(interface: str) -> None:
+    """Wait until nobody has the interface; somebody else may have got it by now."""
+    deadline = time.monotonic() + _ENDING
+    while time.monotonic() < deadline and interface in {name for _, name in socket.if_nameindex()}:
+        time.sleep(_PAUSE)
 
 
 @contextmanager

@@ -6,13 +6,13 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Literal
 
-from layerkit.errors import ConflictError
+from layerkit.errors import ConflictError, LayerkitError, StoreError
 from layerkit.network import bridge, namespaces
 from layerkit.ops import containers, hostfiles, states
 from layerkit.store.files import Lock, guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from layerkit.network.bridge import Endpoint
     from layerkit.ops.home import Home
@@ -105,22 +105,44 @@ def _running(home: Home, identifier: str) -> ContainerRecord:
     return container
 
 
-def tell_names(home: Home) -> None:
+def sweep(home: Home, address: str) -> None:
+    """Take away what the container that had this address left when its monitor was killed."""
+    with contextlib.suppress(LayerkitError):  # a kernel without a firewall has nothing of it
+        bridge.sweep(address)
+    with contextlib.suppress(LayerkitError):
+        tell_names(home)
+
+
+def tell_names(home: Home, newcomer: tuple[ContainerRecord, str] | None = None) -> None:
     """Write into the hosts file of each container that runs where it finds the others by name.
 
-    The file is written in place: it is mounted in the container.
+    With a `newcomer`, which is about to start, and its address, only into that one's: its program
+    shall find them from the beginning. The file is written in place: it is mounted in the container.
     """
     with guarded("lock network"), Lock(home.store.root / _LOCK):
-        found = []
-        for container in home.store.database.containers():
-            run = states.read(home, container)
-            if run.is_running and run.run is not None and run.run.address:
-                found.append((container, run.run.address))
-        known = {each.id: (address, _names(home, each)) for each, address in found}
-        for container, _address in found:
-            own = known[container.id]
+        found = [*_connected(home), *([newcomer] if newcomer else [])]
+        known = dict(_introduced(home, found))
+        for container, _address in [newcomer] if newcomer else found:
+            own = [pair for key, pair in known.items() if key == container.id]
             others = [pair for key, pair in known.items() if key != container.id]
-            _write_hosts(home, container, [own, *others])
+            _write_hosts(home, container, [*own, *others])
+
+
+def _connected(home: Home) -> Iterator[tuple[ContainerRecord, str]]:
+    """The containers that run, with their addresses; one that cannot be read is nobody's neighbour."""
+    for container in home.store.database.containers():
+        with contextlib.suppress(StoreError):
+            state = states.read(home, container)
+            if state.is_running and state.run is not None and state.run.address:
+                yield container, state.run.address
+
+
+def _introduced(
+    home: Home, found: list[tuple[ContainerRecord, str]]
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    for container, address in found:
+        with contextlib.suppress(StoreError):  # it was removed meanwhile
+            yield container.id, (address, _names(home, container))
 
 
 def _names(home: Home, container: ContainerRecord) -> str:
@@ -129,11 +151,12 @@ def _names(home: Home, container: ContainerRecord) -> str:
 
 
 def _write_hosts(home: Home, container: ContainerRecord, known: list[tuple[str, str]]) -> None:
-    networking = containers.read_config(home, container).wishes.networking
-    text = hostfiles.hosts(networking, known).encode()
-    path = containers.folder_of(home, container) / "hosts"
     # Missing: it was removed meanwhile.
-    with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
-        if file.read() != text:
-            os.pwrite(file.fileno(), text, 0)
-            os.ftruncate(file.fileno(), len(text))
+    with contextlib.suppress(StoreError, FileNotFoundError):
+        networking = containers.read_config(home, container).wishes.networking
+        text = hostfiles.hosts(networking, known).encode()
+        path = containers.folder_of(home, container) / "hosts"
+        with path.open("r+b", buffering=0) as file:
+            if file.read() != text:
+                os.pwrite(file.fileno(), text, 0)
+                os.ftruncate(file.fileno(), len(text))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import StoreError
 from layerkit.events import Notice, ignore
-from layerkit.ops import holdings
-from layerkit.store import incoming
+from layerkit.ops import containers, holdings, reap
+from layerkit.store import files, incoming
 from layerkit.store.usage import measure
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def prune(
     """Remove what has not changed since `older_than` before `now` and nobody needs; what went.
 
     That is what stopped and killed processes left in `ingest`, and layers, blobs and views that no
-    image has, and so no container. With `dry_run` nothing goes. Raises `StoreError`.
+    image has, and so no container; and, whatever their age, containers that were to go at their end,
+    but whose monitor was killed. With `dry_run` nothing goes. Raises `StoreError`.
 
     A running process loses nothing. Its downloads and layers are locked while it is at them. What
     has no lock there (`put-…`, `gone-…`, `tree-…`) changes as long as somebody is at it, so it goes
@@ -57,6 +58,9 @@ def prune(
     blobs and views stay, which a note says.
     """
     removed = list(_leftovers(home.store, now, older_than, dry_run=dry_run))
+    removed += _containers(
+        home, now - max(older_than, UNLOCKED_AGE).total_seconds(), dry_run=dry_run
+    )
     with home.store.standstill() as alone:
         if alone:
             removed += _unclaimed(home, now - older_than.total_seconds(), dry_run=dry_run)
@@ -84,6 +88,21 @@ def _leftovers(
             continue
         if not item.held if dry_run else incoming.remove(item):
             yield Removed(*_title(item), usage.size)
+
+
+def _containers(home: Home, before: float, *, dry_run: bool) -> Iterator[Removed]:
+    """Those that killed monitors should have removed, and folders that no container has."""
+    for container, state in reap.due(home):
+        size = measure(containers.folder_of(home, container)).size
+        if dry_run or reap.reap(home, container, state):
+            yield Removed("container", container.id, size)
+    for folder in reap.strays(home):
+        usage = measure(folder)
+        if usage.changed <= before:
+            if not dry_run:
+                with files.guarded("remove"):
+                    files.remove_tree(folder, home.store.scratch)
+            yield Removed("container", folder.name, usage.size)
 
 
 def _title(item: Incoming) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, StoreError, UsageError
 from layerkit.mount import BindMount, TmpfsMount, VolumeMount
-from layerkit.ops import containers, states
+from layerkit.ops import containers, reap, states
 from layerkit.store.usage import measure
 
 if TYPE_CHECKING:
@@ -60,17 +60,19 @@ class Listed(Struct, frozen=True):
 def list_containers(home: Home, *, size: bool = False) -> list[Listed]:
     """All containers, the newest first; with `size`, what each of them wrote is measured.
 
-    Raises `StoreError`.
+    Those that were to go at their end, but whose monitor was killed, go now. Raises `StoreError`.
     """
     found = (_listed(home, each, size=size) for each in home.store.database.containers())
     return [each for each in found if each is not None]
 
 
 def _listed(home: Home, container: ContainerRecord, *, size: bool) -> Listed | None:
-    """None for a container that somebody removes meanwhile."""
+    """None for a container that goes meanwhile."""
     try:
         config = containers.read_config(home, container)
         state = states.read(home, container)
+        if reap.is_due(config, state) and reap.reap(home, container, state):
+            return None
         used = measure(containers.upper_of(home, container)).size if size else None
     except StoreError:
         if _is_there(home, container):

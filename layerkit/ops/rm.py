@@ -29,7 +29,8 @@ def remove(
             pass
         else:
             wait(home, container)
+    state = states.read(home, container)
     unnamed = containers.read_config(home, container).wishes.mounts if volumes else ()
     containers.remove_container(home, container)
     remove_unnamed(home, unnamed)
-    surroundings.sweep(container.id)
+    surroundings.sweep(home, container.id, state)

@@ -46,10 +46,14 @@ class Run(Struct, frozen=True):
 
 
 class ContainerState(Struct, frozen=True):
-    """`status` is created, running, paused or exited; `run` the last run, if there was one."""
+    """`status` is created, running, paused or exited; `run` the last run, if there was one.
+
+    One that is lost had a monitor that was killed, so nobody cleared up.
+    """
 
     status: str
     run: Run | None = None
+    is_lost: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -96,7 +100,8 @@ def _read(folder: Path) -> ContainerState:
     if is_held:
         return ContainerState("paused" if (folder / _PAUSED).exists() else "running", run)
     last_seen = (folder / "state.json").stat().st_mtime
-    return ContainerState("exited", replace(run, finished=last_seen, exit_code=LOST))
+    lost = replace(run, finished=last_seen, exit_code=LOST)
+    return ContainerState("exited", lost, is_lost=True)
 
 
 def is_marked(home: Home, container: ContainerRecord) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from layerkit.ops.container_config import ContainerConfig
     from layerkit.ops.home import Home
     from layerkit.ops.rights import Rights
+    from layerkit.ops.states import ContainerState
     from layerkit.sandbox.cgroups.group import Cgroup
     from layerkit.sandbox.devices import DeviceNode
     from layerkit.store.records import ContainerRecord
@@ -63,6 +64,8 @@ class Surroundings:
         self.run = replace(
             self.run, address=self._network.address, ports=self._network.publications
         )
+        if self.run.address:
+            networks.tell_names(self._home, (self._container, self.run.address))
 
     @property
     def given(self) -> tuple[int, ...]:
@@ -170,9 +173,11 @@ def binds(home: Home, container: ContainerRecord, mode: str = "") -> tuple[BindM
     )
 
 
-def sweep(container_id: str) -> None:
-    """Take away what a killed monitor left around a container."""
+def sweep(home: Home, container_id: str, state: ContainerState) -> None:
+    """Take away what a killed monitor left around a container, whose last `state` is given."""
     left = group.find(container_id)
     if left is not None:
         left.kill()
         left.remove()
+    if state.is_lost and state.run is not None and state.run.address:
+        networks.sweep(home, state.run.address)

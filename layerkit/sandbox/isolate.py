@@ -12,7 +12,7 @@ from layerkit import linux
 from layerkit.errors import SandboxError
 from layerkit.sandbox import isolation, steps, trampoline, ulimits
 from layerkit.sandbox.folders import make_folders
-from layerkit.sandbox.perform import file_system, opened, perform
+from layerkit.sandbox.perform import file_system, opened, perform, refuse_special
 
 if TYPE_CHECKING:
     from layerkit.sandbox.inside import Inside
@@ -44,6 +44,7 @@ def _(step: isolation.MountTmpfs, inside: Inside) -> None:
     tree = file_system(steps.MountFs("tmpfs", step.target, flags, tuple(options)))
     try:
         with opened(inside, step.target, _FOLDER, _SCOPED) as target:
+            refuse_special(inside, step.target, target)
             linux.move_mount(tree, target)
     finally:
         os.close(tree)

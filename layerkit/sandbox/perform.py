@@ -245,12 +245,13 @@ def _(step: steps.AttachBind, inside: Inside) -> None:
         _closing(inside.held.pop(step.bind)) as tree,
         opened(inside, step.bind.target, os.O_PATH, _SCOPED) as target,
     ):
-        _refuse_special(inside, step.bind.target, os.fstat(target))
+        refuse_special(inside, step.bind.target, target)
         linux.move_mount(tree, target)
 
 
-def _refuse_special(inside: Inside, path: str, status: os.stat_result) -> None:
-    """Keep the root and /proc what they are, wherever links led (CVE-2023-27561)."""
+def refuse_special(inside: Inside, path: str, target: int) -> None:
+    """Keep the root and /proc what they are, wherever links led (CVE-2019-16884, CVE-2023-27561)."""
+    status = os.fstat(target)
     if os.path.samestat(status, os.fstat(inside.root)):
         raise SandboxError(f"cannot mount on {path}: it leads to the root")
     in_proc = inside.proc >= 0 and status.st_dev == os.fstat(inside.proc).st_dev

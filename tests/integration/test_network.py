@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import networks
-from support.networks import HOST, OUTSIDE, Namespace
+from support.networks import HOST, OUTSIDE, Namespace, aim_at_localhost
 from support.processes import NOBODY, Child, kill_myself, outcome, until
 
 from layerkit.errors import SandboxError
@@ -322,14 +322,6 @@ def is_idle(server: socket.socket) -> bool:
     finally:
         server.settimeout(30)
     return False
-
-
-def aim_at_localhost(far: Namespace, gateway: str) -> None:
-    """Let packets for 127.0.0.1 that are sent there go to the host."""
-    far.set("ipv4/conf/all/route_localnet", 1)
-    far.run("ip", "route", "delete", "table", "local", "local", "127.0.0.0/8", "dev", "lo")
-    far.run("ip", "route", "delete", "table", "local", "local", "127.0.0.1", "dev", "lo")
-    far.run("ip", "route", "add", "127.0.0.1", "via", gateway)
 
 
 class TestPorts:

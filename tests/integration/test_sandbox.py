@@ -227,7 +227,7 @@ class TestProcess:
     """User, environment, working directory, capabilities."""
 
     def test_capabilities_are_dockers(self, box):
-        """Permitted, effective and bounding are the fourteen; inheritable and ambient are empty."""
+        """SE-45: permitted, effective and bounding are the fourteen; inheritable and ambient are empty."""
         lines = box.run("grep", "-E", "^(Cap|NoNewPrivs)", "/proc/self/status").text.split()
 
         full, none = "00000000a80425fb", "0" * 16
@@ -237,7 +237,7 @@ class TestProcess:
         }  # fmt: skip
 
     def test_a_users_capabilities_are_only_a_bound(self, box):
-        """Who is not root has none, and can get no more than the fourteen."""
+        """SE-45: who is not root has none, and can get no more than the fourteen."""
         lines = box.run("grep", "^Cap", "/proc/self/status", user="app").text.split()
 
         full, none = "00000000a80425fb", "0" * 16
@@ -261,7 +261,7 @@ class TestProcess:
         ],
     )
     def test_user_has_ids_groups_and_home(self, box, user, uid, gid, groups, home):
-        """All four ids of both kinds, the groups and HOME are those of the user."""
+        """SE-46: all four ids of both kinds, the groups and HOME are those of the user."""
         show = "grep -E '^(Uid|Gid|Groups)' /proc/self/status; echo $HOME"
 
         lines = box.run("sh", "-c", show, user=user).text.split("\n")
@@ -285,7 +285,7 @@ class TestProcess:
         assert caught.value.message == wanted
 
     def test_a_group_member_can_be_denied(self, box, layer):
-        """The supplementary groups count for access: a file 0604 of a group is closed to members."""
+        """SE-46: the supplementary groups count for access: a file 0604 of a group is closed to members."""
         script(layer, "secret", "x", 0o604)
         os.chown(layer / "secret", 0, 29)
 
@@ -293,7 +293,7 @@ class TestProcess:
         assert box.run("cat", "/secret", user="app").status == ExitStatus(1)
 
     def test_environment_is_exactly_the_specified(self, box):
-        """Nothing of layerkit's own environment gets in."""
+        """SE-57: nothing of layerkit's own environment gets in."""
         lines = box.run("env", env=("A=1 2", "B=")).text.splitlines()
 
         assert sorted(lines) == [
@@ -354,13 +354,13 @@ class TestProcess:
         assert names == ["0", "1", "2", "3"]  # 3 is the folder that ls reads
 
     def test_the_image_cannot_execute_python(self, box, layer):
-        """SE-14: a script run by /proc/self/exe does not run the host's interpreter (CVE-2019-5736)."""
+        """SE-14, SE-36: a script run by /proc/self/exe does not run the host's interpreter (CVE-2019-5736)."""
         script(layer, "evil", "#!/proc/self/exe\nimport os\n")
 
         assert box.run("/evil").status == ExitStatus(126)
 
     def test_arguments_and_environment_can_be_large(self, box):
-        """Seventy thousand bytes in one argument and one variable arrive whole."""
+        """SE-48: seventy thousand bytes in one argument and one variable arrive whole."""
         big = "x" * 70_000
 
         out = box.run("sh", "-c", "echo ${#1} ${#A}", "sh", big, env=(f"A={big}",)).text
@@ -368,7 +368,7 @@ class TestProcess:
         assert out == "70000 70000\n"
 
     def test_too_many_arguments_are_an_error(self, box):
-        """What the kernel cannot take is reported as such."""
+        """SE-48: what the kernel cannot take is reported as such."""
         with pytest.raises(NotExecutableError, match="Argument list too long"):
             box.run("echo", "x" * 200_000)
 
@@ -584,7 +584,7 @@ class TestHostileImages:
     def test_a_mount_point_that_is_a_link_is_refused(
         self, tmp_path, image, layer, victim, name, where
     ):
-        """A link in the place of /proc, /sys or /dev stops the start and changes nothing (SE-43)."""
+        """SE-43, SE-59: a link in the place of /proc, /sys or /dev stops the start and changes nothing."""
         init = boxes.init_layer(tmp_path / "init")
         (init / name).rmdir()
         (layer / name).symlink_to({"outside": victim, "inside": "/tmp", "nowhere": "/no"}[where])
@@ -599,7 +599,7 @@ class TestHostileImages:
 
     @pytest.mark.parametrize("name", ["proc", "sys", "dev"])
     def test_a_mount_point_that_is_a_file_is_refused(self, tmp_path, image, layer, name):
-        """A file in the place of a mount point stops the start."""
+        """SE-37: a file in the place of a mount point stops the start."""
         init = boxes.init_layer(tmp_path / "init")
         (init / name).rmdir()
         (layer / name).touch()
@@ -608,7 +608,7 @@ class TestHostileImages:
             boxes.Box(tmp_path, init, layer, image).run("true")
 
     def test_a_filled_mount_point_is_covered(self, box, layer):
-        """What an image has in /proc and /dev is not used for anything (SE-37, SE-40)."""
+        """SE-37, SE-40: what an image has in /proc and /dev is not used for anything."""
         script(layer, "proc/self/attr/exec", "fake")
         script(layer, "proc/sys/kernel/panic", "fake")
         script(layer, "dev/null", "fake null")

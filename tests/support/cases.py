@@ -50,8 +50,9 @@ LAYERS = (
     "SN-17", "SN-18", "SN-19", "SN-20",
     "SE-02", "SE-03", "SE-04", "SE-05", "SE-06", "SE-08", "SE-09", "SE-10", "SE-11", "SE-12",
     "SE-14", "SE-16", "SE-17", "SE-18", "SE-19", "SE-20", "SE-21", "SE-24", "SE-25", "SE-26",
-    "SE-29",
-    "SE-33", "SE-38", "SE-39", "SE-49", "SE-55", "SE-56", "SE-58",
+    "SE-29", "SE-33", "SE-36", "SE-37", "SE-38", "SE-39",
+    "SE-40", "SE-41", "SE-42", "SE-43", "SE-45", "SE-46", "SE-48", "SE-49", "SE-53", "SE-55", "SE-56",
+    "SE-57", "SE-58", "SE-59",
     "PY-01", "PY-02", "PY-03", "PY-04", "PY-05", "PY-06", "PY-07", "PY-08", "PY-09", "PY-10",
     "PY-11", "PY-12", "PY-13", "PY-14", "PY-15",
 )  # fmt: skip
@@ -81,7 +82,7 @@ RUNTIME = (
     "RT-R01", "RT-R02", "RT-R04", "RT-R06", "RT-R08",
     "RT-T01", "RT-T02", "RT-T03", "RT-T04", "RT-T07", "RT-T09", "RT-T11", "RT-T13",
     "RT-L01", "RT-L02", "RT-L04", "RT-L05", "RT-L07", "RT-L09", "RT-L11", "RT-L13",
-    "RT-W01", "RT-W02", "RT-W03", "RT-W05", "RT-W07", "RT-W09", "RT-W10", "RT-W12",
+    "RT-W01", "RT-W02", "RT-W03", "RT-W05", "RT-W07", "RT-W09", "RT-W10", "RT-W12", "RT-W14",
     "RT-S03",
 )  # fmt: skip
 """Every case of running containers; their letters are those of registries, hence the prefix."""

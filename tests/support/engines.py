@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DOCKER_PROGRAMS = ("dockerd", "docker")
 PODMAN_PROGRAMS = ("podman",)
 _FIRST_DOCKER_WITH_ZSTD = 23
+_NO_NETWORK = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
 _READY = "API listen on"
 _START_LIMIT = 60
 # podman keeps locks and events outside of its folders where nobody says otherwise.
@@ -76,13 +77,16 @@ def podman(folder: Path, *, driver: str = "vfs") -> Engine:
 
 
 @contextmanager
-def docker(*, driver: str = "vfs") -> Iterator[Engine]:
+def docker(*, driver: str = "vfs", network: bool = False) -> Iterator[Engine]:
     """docker with a daemon of its own while the block runs, without any network. Needs root.
 
-    Raises `CannotStartError` with the daemon's last words.
+    With `network` it makes its bridge and its firewall in the namespace of the caller. Raises `CannotStartError` with the daemon's last words.
     """
     # Not in the folder of a test: the path of a socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="dockerd-") as name, _daemon(Path(name), driver):
+    with (
+        tempfile.TemporaryDirectory(prefix="dockerd-") as name,
+        _daemon(Path(name), driver, network),
+    ):
         command = ("docker", f"--config={name}", f"--host=unix://{name}/socket")
         found = Engine(command)
         version = found.run("version", "--format", "{{.Server.Version}}")
@@ -90,12 +94,12 @@ def docker(*, driver: str = "vfs") -> Iterator[Engine]:
 
 
 @contextmanager
-def _daemon(folder: Path, driver: str) -> Iterator[None]:
+def _daemon(folder: Path, driver: str, network: bool) -> Iterator[None]:
     log = folder / "log"
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            _daemon_command(folder, driver),
+            _daemon_command(folder, driver, network),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -108,7 +112,7 @@ def _daemon(folder: Path, driver: str) -> Iterator[None]:
             process.terminate()  # it ends its containerd, too
 
 
-def _daemon_command(folder: Path, driver: str) -> list[str]:
+def _daemon_command(folder: Path, driver: str, network: bool) -> list[str]:
     configuration = folder / "daemon.json"
     configuration.write_text("{}")  # the machine's own may contradict an option here
     return [
@@ -120,10 +124,7 @@ def _daemon_command(folder: Path, driver: str) -> list[str]:
         f"--pidfile={folder / 'pid'}",
         f"--host=unix://{folder / 'socket'}",
         f"--storage-driver={driver}",
-        "--bridge=none",
-        "--iptables=false",
-        "--ip6tables=false",
-        "--ip-forward=false",
+        *(() if network else _NO_NETWORK),
     ]
 
 

@@ -32,11 +32,14 @@ _PATIENCE = 30
 class Namespace:
     """A network namespace that lives as long as its descriptor, and sockets in it."""
 
-    def __init__(self, stack: contextlib.ExitStack) -> None:
+    def __init__(self, stack: contextlib.ExitStack, pid: int | None = None) -> None:
+        """A new one, or that of a process."""
         self._stack = stack
         with _back_home():
-            linux.unshare(linux.CLONE_NEWNET)
-            self.descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            if pid is None:
+                linux.unshare(linux.CLONE_NEWNET)
+            place = f"/proc/{pid or 'thread-self'}/ns/net"
+            self.descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
         self.is_open = True
         stack.callback(self.close)
 
@@ -143,6 +146,10 @@ class World:
             self._stack.callback(held.close)
         return namespace, endpoint
 
+    def place_of(self, pid: int) -> Namespace:
+        """Where a process is."""
+        return Namespace(self._stack, pid)
+
     def published(self) -> list[Element]:
         """The elements that are in the maps of the host's firewall."""
         with self.host.entered(), Socket(nftables.PROTOCOL) as kernel:
@@ -160,6 +167,14 @@ def world() -> Iterator[World]:
     """A world that ends with its last descriptor."""
     with contextlib.ExitStack() as stack:
         yield World(stack)
+
+
+def aim_at_localhost(far: Namespace, gateway: str) -> None:
+    """Let packets for 127.0.0.1 that are sent there go to the host."""
+    far.set("ipv4/conf/all/route_localnet", 1)
+    far.run("ip", "route", "delete", "table", "local", "local", "127.0.0.0/8", "dev", "lo")
+    far.run("ip", "route", "delete", "table", "local", "local", "127.0.0.1", "dev", "lo")
+    far.run("ip", "route", "add", "127.0.0.1", "via", gateway)
 
 
 @contextlib.contextmanager
