@@ -71,7 +71,7 @@ def thaw(home: Home, container: ContainerRecord) -> bool:
 def clear(home: Home, container: ContainerRecord) -> None:
     """Before a start: kill what could not die with its monitor because it was frozen."""
     if states.is_marked(home, container):
-        surroundings.sweep(container.id)
+        surroundings.sweep(home, container.id, states.read(home, container))
         states.mark_paused(home, container, paused=False)
 
 

@@ -139,7 +139,9 @@ class _Attachment:
         if self._detached is not None:
             return self._detached
         if self._ended is None:
-            raise SandboxError("lost the container: its monitor was killed")
+            raise SandboxError(
+                "lost the container: its monitor was killed, or it wrote faster than we could take it"
+            )
         return self._ended
 
     def _waiting(self, program: str) -> Iterator[Waiting]:

@@ -167,9 +167,13 @@ def test_a_wait_ends_with_the_container(cli, begin, layerkit_command, state_root
     """Who waits gets the code when there is one, also of a container that is removed then."""
     begin("running", POLITE, "--rm")
     place = Path(f"/proc/{monitor_of(state_root)}/fd")
-    before = len(list(place.iterdir()))
+
+    def sockets():
+        return sum("socket:" in os.readlink(each) for each in place.iterdir())
+
+    until(lambda: sockets() == 1)  # whoever started it has left
     with subprocess.Popen([*layerkit_command, "wait", "c"], stdout=subprocess.PIPE) as waiting:
-        until(lambda: len(list(place.iterdir())) > before)
+        until(lambda: sockets() == 2)
         assert cli("stop", "c").code == 0
         assert waiting.stdout.read() == b"5\n"
 
