@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError
-from layerkit.ops import containers
+from layerkit.ops import containers, states
 from layerkit.sandbox import frames
 from layerkit.sandbox.frames import Hello
 
@@ -25,6 +25,8 @@ SOCKET = "attach.sock"
 
 def connect(home: Home, container: ContainerRecord, hello: Hello) -> socket.socket:
     """A channel to the monitor of a container; raises `ConflictError` when it does not run."""
+    if not states.read(home, container).is_running:  # its monitor may be there for a moment longer
+        raise ConflictError(f"container {container.name} is not running")
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         with in_folder(containers.folder_of(home, container)) as place:

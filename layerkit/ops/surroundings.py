@@ -128,9 +128,7 @@ class Surroundings:
         """The program runs."""
         self.run = replace(self.run, pid=pid)
         states.write(self._home, self._container, self.run)
-        if self.run.address:
-            with self._home:
-                networks.tell_names(self._home)
+        self._tell_names()
 
     def ended(self, code: int, failure: str) -> None:
         """It ended with this code as shells have it, or never ran for this reason."""
@@ -150,7 +148,11 @@ class Surroundings:
 
     def afterwards(self) -> None:
         """Nobody waits any more."""
+        self._tell_names()
+
+    def _tell_names(self) -> None:
         if self.run.address:
+            # To be found by name is worth no container.
             with contextlib.suppress(LayerkitError), self._home:
                 networks.tell_names(self._home)
 

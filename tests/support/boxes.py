@@ -137,7 +137,7 @@ def init_layer(folder: Path) -> Path:
 def bind(source: Path, target: str, text: str) -> BindMount:
     """A bind mount of a new file `source` with this text."""
     source.write_text(text)
-    return BindMount(source, target)
+    return BindMount(source, target, is_file=True)
 
 
 def main(document: str) -> int:
