@@ -113,7 +113,7 @@ def test_nobody_fakes_the_kernels_files(machine, image, victim, option, target):
     ran = run(machine, option, wish, name, "true")
 
     assert ran.code == 125
-    assert f"cannot mount on {target}: it is a folder of /proc" in ran.err
+    assert f"cannot mount on {target}: it lies in /proc" in ran.err
     assert is_untouched(victim)
 
 
