@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from layerkit import linux
 from layerkit.errors import SandboxError
 from layerkit.sandbox import isolation, steps, trampoline, ulimits
-from layerkit.sandbox.perform import file_system, make_folders, opened, perform, refuse_special
+from layerkit.sandbox.perform import file_system, make_folders, opened, perform, refuse_proc
 
 if TYPE_CHECKING:
     from layerkit.sandbox.inside import Inside
@@ -43,7 +43,7 @@ def _(step: isolation.MountTmpfs, inside: Inside) -> None:
     tree = file_system(steps.MountFs("tmpfs", step.target, flags, tuple(options)))
     try:
         with opened(inside, step.target, _FOLDER, _SCOPED) as target:
-            refuse_special(inside, step.target, os.fstat(target))
+            refuse_proc(inside, step.target, target)
             linux.move_mount(tree, target)
     finally:
         os.close(tree)

@@ -50,11 +50,6 @@ _ATTRIBUTES = {
     "nodiratime": linux.MOUNT_ATTR_NODIRATIME,
     "ro": linux.MOUNT_ATTR_RDONLY,
 }
-_PROC_FILES = frozenset(
-    f"/proc/{name}"
-    for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")
-)
-"""What lxcfs has for a container, which runc allows to be mounted there."""
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
@@ -243,17 +238,15 @@ def _(step: steps.AttachBind, inside: Inside) -> None:
         _closing(inside.held.pop(step.bind)) as tree,
         opened(inside, step.bind.target, os.O_PATH, _SCOPED) as target,
     ):
-        refuse_special(inside, step.bind.target, os.fstat(target))
+        refuse_proc(inside, step.bind.target, target)
         linux.move_mount(tree, target)
 
 
-def refuse_special(inside: Inside, path: str, status: os.stat_result) -> None:
-    """Keep the root and /proc what they are, wherever links led (CVE-2023-27561)."""
-    if os.path.samestat(status, os.fstat(inside.root)):
-        raise SandboxError(f"cannot mount on {path}: it leads to the root")
-    in_proc = inside.proc >= 0 and status.st_dev == os.fstat(inside.proc).st_dev
-    if in_proc and path not in _PROC_FILES:
-        raise SandboxError(f"cannot mount on {path}: it lies in /proc")
+def refuse_proc(inside: Inside, path: str, target: int) -> None:
+    """Raise `SandboxError` for a folder of /proc, which nobody may fake (CVE-2019-16884)."""
+    status = os.fstat(target)
+    if stat.S_ISDIR(status.st_mode) and status.st_dev == os.fstat(inside.proc).st_dev:
+        raise SandboxError(f"cannot mount on {path}: it is a folder of /proc")
 
 
 @perform.register(steps.ReadonlyPath)
