@@ -8,7 +8,7 @@ DEBIAN_PACKAGES := acl attr binutils binutils-aarch64-linux-gnu buildah busybox-
 	docker-registry docker.io e2fsprogs iproute2 iptables libcap2-bin libseccomp2 mmdebstrap mount openssl \
 	podman skopeo uidmap umoci
 PYTHON := .venv/bin/python
-# make test ARGS="--long -k registry" hands these to pytest.
+# make test ARGS="--long -k registry" hands these to pytest, make demo ARGS="--cast FILE" to the demo.
 ARGS :=
 
 help: ## this list
@@ -17,8 +17,8 @@ help: ## this list
 setup: .venv/ready ## the virtual environment in .venv and, as root, the Debian packages the tests use
 	@scripts/debian-packages $(DEBIAN_PACKAGES)
 
-demo: setup ## pull, look, run, change and compare, each command shown with its output
-	@$(PYTHON) scripts/demo.py
+demo: setup ## pull, run, change, compare, serve web pages: each command shown with its output
+	@$(PYTHON) scripts/demo.py $(ARGS)
 
 test: setup lint ## linters, types and all tests
 	@scripts/run-tests $(ARGS)

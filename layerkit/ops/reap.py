@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from layerkit.ops.home import Home
     from layerkit.ops.states import ContainerState
     from layerkit.store.records import ContainerRecord
+
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def is_due(config: ContainerConfig, state: ContainerState) -> bool:
@@ -58,9 +61,9 @@ def due(home: Home) -> list[tuple[ContainerRecord, ContainerState]]:
 def strays(home: Home) -> list[Path]:
     """Folders of containers without a record: of who was killed while making or removing one.
 
-    Those that are being made at this moment are among them.
+    Those that are being made at this moment are among them; a name that nothing here makes is not.
     """
     with guarded("read"):
-        names = set(os.listdir(home.containers))
+        names = {name for name in os.listdir(home.containers) if _ID.fullmatch(name)}
     known = {each.id for each in home.store.database.containers()}
     return [home.containers / name for name in sorted(names - known)]
