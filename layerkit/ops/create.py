@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from layerkit.errors import NotFoundError, UsageError
 from layerkit.events import ignore
 from layerkit.mount import BindMount
-from layerkit.ops import containers, history, hostfiles, rights, snapshots, volumes
+from layerkit.ops import containers, history, hostfiles, namespace, rights, snapshots, volumes
 from layerkit.ops.container_config import ContainerConfig
 from layerkit.ops.containers import Origin
 from layerkit.ops.images import find_image
@@ -41,10 +41,11 @@ def create(
 
     `observe` is told what the file system does not keep of the image. Raises what `pull` and the
     store raise, `UsageError` for wishes that make no sense, `SandboxError` for an image that does not.
+    Who is not root is in a user namespace afterwards (`namespace.enter`).
     """
-    require_root()
-    rights.check(wishes)
     origin = _origin(home, wishes, pull)
+    namespace.enter(home, wishes.networking.mode)
+    rights.check(wishes)
     container_id = containers.new_id()
     runtime = history.read_config(home, origin.image).runtime
     config = _config(home, wishes, runtime, _hostname(home, wishes, container_id))
@@ -58,14 +59,6 @@ def create(
         texts=hostfiles.texts(config.hostname, config.wishes.networking),
         observe=observe,
     )
-
-
-def require_root() -> None:
-    """Raise `UsageError` for who cannot run containers."""
-    if os.geteuid() != 0:
-        raise UsageError(
-            "cannot run a container: that needs root", hint="run it with sudo, or use unpack"
-        )
 
 
 def _origin(home: Home, wishes: Wishes, pull: Callable[[str], ImageRecord]) -> Origin:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, LayerkitError
 from layerkit.events import Notice, ignore
-from layerkit.ops import connecting, containers, mountpoints, states, uppers
+from layerkit.ops import connecting, containers, mountpoints, namespace, states, uppers
 from layerkit.ops.surroundings import Surroundings
 from layerkit.sandbox import process as processes
 from layerkit.sandbox.log import LogWriter
@@ -41,8 +41,9 @@ def start(
 
     `hello` is what the caller wants of it as its first client, `size` that of his terminal.
     `explain` is told the steps of the start before they are made. Raises `ConflictError` for a
-    container that runs or is mounted, `StoreError`, `SandboxError`.
+    container that runs or is mounted, `StoreError`, `SandboxError`; as `namespace.enter` for who is not root.
     """
+    namespace.enter(home, containers.read_config(home, container).network)
     lock = _lock(home, container)
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)  # closes our end: the monitor has another one

@@ -36,7 +36,10 @@ def _identity(inside: Inside) -> Identity:
 
 @perform.register(steps.FindUser)
 def _(step: steps.FindUser, inside: Inside) -> None:
-    inside.identity = users.read_identity(inside.root, step.user, step.groups)
+    identity = users.read_identity(inside.root, step.user, step.groups)
+    if step.ids is not None:
+        users.require_mapped(identity, step.ids, step.groups)
+    inside.identity = identity
 
 
 @perform.register(steps.OpenTerminal)
@@ -95,10 +98,11 @@ def _(step: steps.BoundCapabilities, _inside: Inside) -> None:
 
 
 @perform.register(steps.BecomeUser)
-def _(_step: steps.BecomeUser, inside: Inside) -> None:
+def _(step: steps.BecomeUser, inside: Inside) -> None:
     identity = _identity(inside)
     linux.keep_capabilities(keep=True)
-    os.setgroups(identity.groups)
+    if step.sets_groups:
+        os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +26,10 @@ _DEPTH = 16
 
 @dataclass(frozen=True, slots=True)
 class DeviceNode:
-    """A device file to make at `path` in the container, as the host's one; `mode` without the type."""
+    """A device file to make at `path` in the container, as the host's one, which is `source`.
+
+    `mode` is without the type.
+    """
 
     path: str
     kind: Literal["b", "c"]
@@ -36,6 +39,7 @@ class DeviceNode:
     uid: int
     gid: int
     access: str = _EVERYTHING
+    source: Path | None = None
 
     @property
     def rule(self) -> DeviceRule:
@@ -86,7 +90,7 @@ def _below(path: Path, target: str, access: str, depth: int = _DEPTH) -> Iterato
         for name in sorted(os.listdir(path)):
             yield from _below(path / name, f"{target}/{name}", access, depth - 1)
     elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-        yield _node(status, target, access)
+        yield replace(_node(status, target, access), source=path)
 
 
 def _node(status: os.stat_result, target: str, access: str) -> DeviceNode:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from layerkit.mount import BindMount, RootMount
+    from layerkit.sandbox.ids import Ids
     from layerkit.sandbox.spec import ProcessSpec
 
 
@@ -252,10 +253,14 @@ class ReadonlyRoot:
 
 @dataclass(frozen=True, slots=True)
 class FindUser:
-    """Look the user up in the container's passwd and group files; sets HOME where it is missing."""
+    """Look the user up in the container's passwd and group files; sets HOME where it is missing.
+
+    Its ids must be among `ids`, None for all.
+    """
 
     user: str
     groups: tuple[str, ...] = ()
+    ids: Ids | None = None
 
     def __str__(self) -> str:
         more = f" in {' '.join(self.groups)}" if self.groups else ""
@@ -302,7 +307,12 @@ class BoundCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class BecomeUser:
-    """Become the user that `FindUser` found, with the groups of that user and no other."""
+    """Become the user that `FindUser` found, with the groups of that user and no other.
+
+    Without `sets_groups` the kernel lets nobody here choose groups; those there are mean nothing.
+    """
+
+    sets_groups: bool = True
 
     def __str__(self) -> str:
         return "become the user"
