@@ -25,13 +25,15 @@ _MOUNTS: dict[str, Any] = {"bind": BindMount, "volume": VolumeMount, "tmpfs": Tm
 class ContainerConfig:
     """The process as image and user want it, and what the user wished for around it.
 
-    `stop_signal` is the one that asks it to end.
+    `stop_signal` is the one that asks it to end. `user_xattrs` says where overlayfs keeps its marks in
+    what the container changes, as in `OverlayMount`; None where nobody wrote it down.
     """
 
     process: ProcessSpec
     hostname: str
     wishes: Wishes
     stop_signal: str = "SIGTERM"
+    user_xattrs: bool | None = None
 
     @property
     def network(self) -> str:

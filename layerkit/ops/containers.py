@@ -7,7 +7,7 @@ import posixpath
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, NotFoundError, StoreError, UsageError
@@ -74,6 +74,7 @@ def create(
         )
     driver = home.driver(origin.driver)
     view = views.of_image(home, origin.image, driver, observe)
+    config = replace(config, user_xattrs=driver.user_xattrs)
     below = uppers.frozen(home, origin.chain)
     folder = home.containers / container_id
     try:

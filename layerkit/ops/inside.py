@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from layerkit import oci
 from layerkit.layer import merge
-from layerkit.ops import content, layers, uppers, views
+from layerkit.ops import containers, content, layers, uppers, views
 from layerkit.ops.images import image_of
 from layerkit.snapshot import beneath, upper
 from layerkit.store import files
@@ -230,6 +230,8 @@ class LocalContainer:
         folders = uppers.above(home, container) if frozen is None else frozen
         self._uppers = uppers.seen(home, container.driver, folders)
         self._driver = home.drivers[container.driver]
+        recorded = containers.read_config(home, container).user_xattrs
+        self._user_xattrs = self._driver.user_xattrs if recorded is None else recorded
         self._first_upper = len(self._record.layers) + 1
 
     def close(self) -> None:
@@ -252,7 +254,7 @@ class LocalContainer:
     def _tree(self) -> Tree:
         tree = self._base if self._driver.is_layered else empty()
         for number, folder in enumerate(self._uppers, self._first_upper):
-            entries = upper.read(folder, user_xattrs=self._driver.user_xattrs)
+            entries = upper.read(folder, user_xattrs=self._user_xattrs)
             tree = merge.apply(tree, entries, number)
         return tree
 

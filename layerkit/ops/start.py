@@ -57,9 +57,8 @@ def start(
         surroundings.make(partial(_warn, observe))
         spec = surroundings.spec(observe)
         steps = plan(spec)
-        for step in steps if explain is not None else ():
-            assert explain is not None
-            explain(str(step))
+        if explain is not None:
+            _ = [explain(str(step)) for step in steps]
         folder = containers.folder_of(home, container)
         listener = stack.enter_context(_listen(folder))
         watch = Watch(

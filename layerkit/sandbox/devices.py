@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,7 +39,7 @@ class DeviceNode:
     uid: int
     gid: int
     access: str = _EVERYTHING
-    source: Path | None = None
+    source: Path | None = field(default=None, compare=False)
 
     @property
     def rule(self) -> DeviceRule:

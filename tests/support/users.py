@@ -112,6 +112,7 @@ def layerkit(folder: Path, *arguments: str, subordinate: int = False, stdin: byt
 def command(*arguments: str) -> int:
     """The exit code of a command in the user's process, on its own standard streams."""
     os.environ.update(HOME=str(HOME), LAYERKIT_ROOT=str(HOME / "state"))
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  pytest's own is no file
     return main(list(arguments))
 
 
