@@ -93,7 +93,9 @@ def user(request, tmp_path):
     tars.oci_layout(home / "layout", [base(), TOP], name="box:1")
     made = User(home, ranges=request.param)
     assert made("load", "-q", "-i", str(HOME / "layout")).code == 0
-    return made
+    yield made
+    if left := made("ps", "-aq").out.split():  # of a test that failed
+        made("rm", "-f", *left)
 
 
 def test_a_container_runs(user):
