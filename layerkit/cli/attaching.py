@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from layerkit.cli import output
 from layerkit.cli.wishes.keys import DETACH_KEYS, detach_keys
+from layerkit.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from layerkit.events import Event
     from layerkit.ops.run import ExitStatus, Manners, Stdio
 
 
@@ -29,6 +32,12 @@ def manners(keys: str | None, *, tty: bool, proxy: bool = True) -> Manners:
         detach_keys=DETACH_KEYS if keys is None else detach_keys(keys),
         passes_signals=proxy,
     )
+
+
+def notify(event: Event) -> None:
+    """Show what a container that starts cannot have."""
+    if isinstance(event, Notice):
+        output.notice(event.severity, event.text)
 
 
 def attached(act: Callable[[], ExitStatus | None]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerkit.cli import authfile, making, output
-from layerkit.cli.attaching import attached, manners, stdio
+from layerkit.cli.attaching import attached, manners, notify, stdio
 from layerkit.cli.completion import complete_images
 from layerkit.cli.wishes.options import ContainerCommand, container_options, run_options
 
@@ -28,7 +28,7 @@ def command(
 ) -> int:
     """Create and run a new container from an image.
 
-    Needs root. The exit code is that of the command.
+    The exit code is that of the command.
     """
     from layerkit.ops import run  # noqa: PLC0415  not for --help
 
@@ -40,7 +40,7 @@ def command(
     with settings.open_home() as home:
         container = making.made(settings, home, wanted, values)
         if values["detach"]:
-            run.start_detached(home, container, explain=explain)
+            run.start_detached(home, container, explain=explain, observe=notify)
             output.line(container.id)
             return 0
         polite = manners(values["detach_keys"], tty=wanted.tty, proxy=values["sig_proxy"])
@@ -52,5 +52,6 @@ def command(
                 stdio=streams,
                 manners=polite,
                 explain=explain,
+                observe=notify,
             )
         )

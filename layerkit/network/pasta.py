@@ -6,10 +6,8 @@ other end kills pasta when nobody has this one any more (`F_SETSIG`, fcntl(2)).
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import select
 import shutil
 import signal
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -55,22 +53,21 @@ def connect(netns: int, publications: Sequence[Publication] = ()) -> Attachment:
     published = tuple(map(_with_port, publications))
     lifeline, held = os.pipe()
     heard, told = os.pipe()
-    words = os.memfd_create("words")
     try:
-        arguments = _arguments(netns, told, published)  # with the names of our descriptors
         pid = os.fork()
         if pid == 0:
-            _become(arguments, lifeline, words)
-        if not _is_ready(pid, heard):
+            _become(_arguments(published), (lifeline, netns, told))
+        os.close(told)
+        told = -1
+        if said := _failure(heard):
+            os.waitpid(pid, 0)
             os.close(held)
-            held = -1
-            raise SandboxError(f"cannot connect to the network: {_said(words)}")
-        return Attachment(published, (open(held, "wb", buffering=0),))
-    except OSError as error:
-        raise SandboxError(f"cannot connect to the network: {error.strerror}") from error
+            raise SandboxError(f"cannot connect to the network: {said}")
     finally:
-        for each in (lifeline, heard, told, words):
-            os.close(each)
+        for each in (lifeline, heard, told):
+            if each >= 0:
+                os.close(each)
+    return Attachment(published, (open(held, "wb", buffering=0),))
 
 
 def _with_port(publication: Publication) -> Publication:
@@ -82,11 +79,19 @@ def _with_port(publication: Publication) -> Publication:
     return found
 
 
-def _arguments(netns: int, told: int, publications: Sequence[Publication]) -> list[str]:
-    place = f"/proc/{os.getpid()}/fd"
-    options = ["--foreground", "--quiet", "--config-net", "--no-map-gw"]
-    options += ["--pid", f"{place}/{told}", "--netns", f"{place}/{netns}"]
-    options += ["-T", "none", "-U", "none"]
+def _arguments(publications: Sequence[Publication]) -> list[str]:
+    # It may not look at our descriptors, and closes all of its own but the standard ones.
+    options = ["--foreground", "--quiet", "--config-net", "--no-map-gw", "--netns-only"]
+    options += [
+        "--netns",
+        "/proc/self/fd/1",
+        "--pid",
+        "/proc/self/fd/2",
+        "-T",
+        "none",
+        "-U",
+        "none",
+    ]
     for protocol, option in _FOR.items():
         wanted = [each for each in publications if each.protocol == protocol]
         for each in wanted:
@@ -97,14 +102,14 @@ def _arguments(netns: int, told: int, publications: Sequence[Publication]) -> li
     return [_PROGRAM, *options]
 
 
-def _become(arguments: list[str], lifeline: int, words: int) -> NoReturn:
+def _become(arguments: list[str], streams: tuple[int, int, int]) -> NoReturn:
     try:
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_RDONLY | os.O_ASYNC)
-        os.dup2(lifeline, 0)
-        os.dup2(words, 1)
-        os.dup2(words, 2)
+        apart = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, len(streams)) for each in streams]
+        for number, each in enumerate(apart):
+            os.dup2(each, number)
+        fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(0, fcntl.F_SETFL, os.O_ASYNC)
         os.setsid()
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # versions of 2023 do not start without
         os.execvp(arguments[0], arguments)  # noqa: S606
@@ -112,23 +117,12 @@ def _become(arguments: list[str], lifeline: int, words: int) -> NoReturn:
         os._exit(1)
 
 
-def _is_ready(pid: int, heard: int) -> bool:
-    """Whether it has written its pid, as it does when all is set up, before it ended."""
-    process = os.pidfd_open(pid)
-    try:
-        poll = select.poll()
-        for each in (process, heard):
-            poll.register(each, select.POLLIN)
-        found = {descriptor for descriptor, _events in poll.poll()}
-        if heard in found:
-            return True
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, 0)
-        return False
-    finally:
-        os.close(process)
-
-
-def _said(words: int) -> str:
-    lines = os.pread(words, _WORDS, 0).decode("utf-8", "replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "pasta ended early")
+def _failure(heard: int) -> str:
+    """What pasta says before it ends, empty where it says its pid, as it does when all is set up."""
+    said = b""
+    while piece := os.read(heard, _WORDS):
+        said = (said + piece)[-_WORDS:]
+        if said.rpartition(b"\n")[0].rpartition(b"\n")[2].isdigit():
+            return ""
+    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines()]
+    return next(filter(None, reversed(lines)), "pasta ended early")

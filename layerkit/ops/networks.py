@@ -99,7 +99,7 @@ class Network:
     def descriptors(self) -> tuple[int, ...]:
         """What must stay open as long as the container runs."""
         # Nobody else gets the address before the namespace has ended.
-        space = () if self._endpoint is None else (self.namespace,)
+        space = (self.namespace,) if self._endpoint or self._attachment else ()
         return (*space, *(each.fileno() for each in self._held))
 
     @property

@@ -349,3 +349,13 @@ def test_a_terminal_is_one(user):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     screen.close()
     assert user.left() == []
+
+
+def test_without_a_network_it_says_why(user):
+    """A container starts all the same, with a warning of one line."""
+    ran = user("run", "--rm", "box:1", "ls", "/sys/class/net")
+
+    if "cannot use /dev/net/tun" in ran.err or "is not installed" in ran.err:
+        assert ran.out == "lo\n"
+        assert "warning: the container has no network but its own loopback: pasta" in ran.err
+    assert ran.code == 0
