@@ -6,7 +6,7 @@
 # What the tests and the demo compare layerkit with, or build images with.
 DEBIAN_PACKAGES := acl attr binutils binutils-aarch64-linux-gnu buildah busybox-static chromium \
 	docker-registry docker.io e2fsprogs iproute2 iptables libcap2-bin libseccomp2 mmdebstrap mount openssl \
-	podman skopeo uidmap umoci
+	passt podman skopeo uidmap umoci
 PYTHON := .venv/bin/python
 # make test ARGS="--long -k registry" hands these to pytest, make demo ARGS="--cast FILE" to the demo.
 ARGS :=

@@ -103,9 +103,9 @@ class Settings:
         """What the configuration files say."""
         return environment.configuration()
 
-    @property
+    @functools.cached_property
     def root(self) -> Path:
-        """The state directory."""
+        """The state directory; who becomes root of a user namespace later keeps it."""
         return environment.state_root(self._root, self.configuration.root)
 
     @property
@@ -122,11 +122,19 @@ class Settings:
         """A client for registries, to be closed by `with`; as `environment.client`."""
         return environment.client(self.authfile, authorities=self.authorities, jobs=jobs)
 
-    def open_home(self) -> Home:
-        """The state directory, to be closed by `with`; raises `StoreError`."""
-        from layerkit.ops.home import Home  # noqa: PLC0415  not for --help
+    def open_home(self, *, for_all_ids: bool = False) -> Home:
+        """The state directory, to be closed by `with`; raises `StoreError`.
 
-        return Home(self.root, self.configuration.limits, self.driver)
+        With `for_all_ids` a user who is not root can also read and remove what belongs to the
+        subordinate ids of its containers, as far as that can be had (`ops.namespace`).
+        """
+        from layerkit.ops import namespace  # noqa: PLC0415  not for --help
+        from layerkit.ops.home import Home  # noqa: PLC0415  as above
+
+        home = Home(self.root, self.configuration.limits, self.driver)
+        if for_all_ids:
+            namespace.enter_if_possible(home)
+        return home
 
 
 class LazyGroup(click.Group):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from layerkit.cli import output
 from layerkit.cli.wishes.keys import DETACH_KEYS, detach_keys
+from layerkit.events import Notice
 
 if TYPE_CHECKING:
+    from layerkit.events import Event
     from layerkit.ops.run import Manners, Stdio
 
 
@@ -27,3 +30,9 @@ def manners(keys: str | None, *, tty: bool, proxy: bool = True) -> Manners:
         detach_keys=DETACH_KEYS if keys is None else detach_keys(keys),
         passes_signals=proxy,
     )
+
+
+def notify(event: Event) -> None:
+    """Show what a container that starts cannot have."""
+    if isinstance(event, Notice):
+        output.notice(event.severity, event.text)

@@ -8,7 +8,7 @@ import click
 
 from layerkit.cli import authfile, output, progress
 from layerkit.cli.completion import complete_both
-from layerkit.cli.looking import open_looker, platform_option
+from layerkit.cli.looking import open_looker, platform_option, prepare
 from layerkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def command(settings: Settings, files: tuple[str, ...], platform: str | None) ->
 
     # Bars would run into the file.
     mode = "none" if settings.progress == "auto" else settings.progress
+    prepare(settings, [split(text)[0] for text in files])
     with progress.start(mode) as shown, open_looker(settings, shown, platform) as looker:
 
         def print_one(text: str) -> None:

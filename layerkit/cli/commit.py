@@ -53,6 +53,6 @@ def command(
         changes=changes,
         latest=environment.source_date(),
     )
-    with settings.open_home() as home, progress.start(settings.progress) as shown:
+    with settings.open_home(for_all_ids=True) as home, progress.start(settings.progress) as shown:
         image_id = commit(home, container, options, shown)
     output.line(str(image_id))

@@ -98,7 +98,7 @@ def command(settings: Settings, *, verbose: bool, text: str | None) -> None:
 
     # With -v there is no one table that a format could be about.
     shape = template.parse(text or "table", "" if verbose and text else _TABLE)
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
         usage = disk_usage(home)
     if not verbose:
         lines = shape.lines([_row(each) for each in summary(usage)], _TITLES)

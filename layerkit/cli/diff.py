@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,8 @@ def command(
     OLD and NEW are containers, CONTAINER@SNAPSHOT, images, IMAGE#N (the first N layers), or
     directories: what begins with / or ./, or has a name that nothing else has.
     """
-    from layerkit.ops.diff import diff  # noqa: PLC0415  not for --help
+    from layerkit.ops import namespace  # noqa: PLC0415  not for --help
+    from layerkit.ops.diff import diff  # noqa: PLC0415  as above
 
     if len(side) > 2:  # noqa: PLR2004  old and new
         raise UsageError(f"{len(side)} things to compare, wanted one container, or two")
@@ -62,7 +64,10 @@ def command(
         raise UsageError("--report has everything in it: it goes with no other form")
     if form and (wanted["why"] or wanted["size"] or wanted["content"]):
         raise UsageError("--format json has everything in it: only --hash goes with it")
-    with settings.open_home() as home, diff(home, *side) as found:
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(settings.open_home())
+        namespace.enter_for(home, *side)
+        found = stack.enter_context(diff(home, *side))
         if report is not None:
             _write(report, found.page())
         elif form:

@@ -33,5 +33,5 @@ def command(settings: Settings, container: str, output: Path | None) -> None:
     from layerkit.ops.export import export  # noqa: PLC0415  not for --help
 
     target.check(output)
-    with settings.open_home() as home, progress.start(settings.progress) as shown:
+    with settings.open_home(for_all_ids=True) as home, progress.start(settings.progress) as shown:
         target.write(output, export(home, container, shown))

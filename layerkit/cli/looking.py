@@ -11,7 +11,7 @@ from layerkit import platforms
 from layerkit.cli import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from layerkit.cli.app import Settings
     from layerkit.events import Observer
@@ -23,6 +23,14 @@ platform_option = click.option(
     metavar="OS/ARCH[/VARIANT]",
     help="The image for this platform and no other; of a registry's index, the one for it.",
 )
+
+
+def prepare(settings: Settings, names: Iterable[str]) -> None:
+    """Let who is not root read all of the containers among the names; nothing may be drawn yet."""
+    from layerkit.ops import namespace  # noqa: PLC0415  not for --help
+
+    with settings.open_home() as home:
+        namespace.enter_for(home, *names)
 
 
 @contextlib.contextmanager

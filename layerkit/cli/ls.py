@@ -11,7 +11,7 @@ import click
 
 from layerkit.cli import authfile, output, progress
 from layerkit.cli.completion import complete_both
-from layerkit.cli.looking import open_looker, platform_option
+from layerkit.cli.looking import open_looker, platform_option, prepare
 from layerkit.tree import Kind
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def command(
     from layerkit.ops.ls import ls  # noqa: PLC0415
 
     text, path = split(name)
+    prepare(settings, [text])
     with (
         progress.start(settings.progress) as shown,
         open_looker(settings, shown, platform) as looker,

@@ -39,7 +39,7 @@ def command(settings: Settings, *, dry_run: bool, until: str) -> None:
     from layerkit.ops.prune import prune  # noqa: PLC0415  not for --help
 
     age = _age(until)
-    with settings.open_home() as home, progress.start(settings.progress) as shown:
+    with settings.open_home(for_all_ids=True) as home, progress.start(settings.progress) as shown:
         removed = prune(home, now=time.time(), older_than=age, dry_run=dry_run, observe=shown)
     for kind, items in groupby(sorted(removed, key=_KIND), key=_KIND):
         output.line(f"{'Would delete' if dry_run else 'Deleted'} {kind}s:")

@@ -28,7 +28,7 @@ def command(settings: Settings, *, container: tuple[str, ...], force: bool, volu
     from layerkit.ops import containers  # noqa: PLC0415  not for --help
     from layerkit.ops.rm import remove  # noqa: PLC0415  as above
 
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
 
         def remove_one(name: str) -> None:
             found = containers.find_container(home, name)

@@ -29,7 +29,7 @@ def command(
     """
     from layerkit.ops.remove import remove_image  # noqa: PLC0415  not for --help
 
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
 
         def remove(name: str) -> None:
             for line in remove_image(home, name, force=force):

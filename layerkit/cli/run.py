@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerkit.cli import authfile, making, output
-from layerkit.cli.attaching import manners, stdio
+from layerkit.cli.attaching import manners, notify, stdio
 from layerkit.cli.completion import complete_images
 from layerkit.cli.wishes.options import ContainerCommand, container_options, run_options
 
@@ -27,7 +27,7 @@ def command(
 ) -> int:
     """Create and run a new container from an image.
 
-    Needs root. The exit code is that of the command.
+    The exit code is that of the command.
     """
     from layerkit.ops import run  # noqa: PLC0415  not for --help
 
@@ -39,10 +39,10 @@ def command(
     with settings.open_home() as home:
         container = making.made(settings, home, wanted, values)
         if values["detach"]:
-            run.start_detached(home, container, explain=explain)
+            run.start_detached(home, container, explain=explain, observe=notify)
             output.line(container.id)
             return 0
         polite = manners(values["detach_keys"], tty=wanted.tty, proxy=values["sig_proxy"])
         return run.start_attached(
-            home, container, stdio=streams, manners=polite, explain=explain
+            home, container, stdio=streams, manners=polite, explain=explain, observe=notify
         ).shell_code

@@ -44,7 +44,7 @@ def create(settings: Settings, container: str, name: str) -> None:
     """Freeze what a container has changed, under a name."""
     from layerkit.ops import snapshots  # noqa: PLC0415  not for --help
 
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
         output.line(snapshots.create(home, container, name).name)
 
 
@@ -59,7 +59,7 @@ def list_(settings: Settings, *, container: str | None, quiet: bool, text: str |
 
     usual = "{{.Snapshot}}" if quiet else _TABLE
     shape = template.parse(text or ("{{.Snapshot}}" if quiet else "table"), usual)
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
         found = snapshots.list_snapshots(home, container)
     now = datetime.now(UTC)
     for line in shape.lines([_record(each, now) for each in found], _TITLES):
@@ -87,7 +87,7 @@ def remove(settings: Settings, snapshots: tuple[str, ...]) -> int:
     """Forget snapshots; what others stand on stays."""
     from layerkit.ops import snapshots as ops  # noqa: PLC0415  not for --help
 
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
         return output.each(
             snapshots, lambda each: output.line(ops.remove(home, each).name), debug=settings.debug
         )
@@ -100,7 +100,7 @@ def rollback(settings: Settings, snapshot: str) -> None:
     """Make a container what it was; what it changed since is lost."""
     from layerkit.ops import snapshots  # noqa: PLC0415  not for --help
 
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
         output.line(snapshots.rollback(home, snapshot).name)
 
 
@@ -112,5 +112,5 @@ def branch(settings: Settings, snapshot: str, name: str) -> None:
     """Make a new container of what one was; it prints its id."""
     from layerkit.ops import snapshots  # noqa: PLC0415  not for --help
 
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
         output.line(snapshots.branch(home, snapshot, name).id)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from typing import TYPE_CHECKING
+import socket
+from typing import TYPE_CHECKING, NoReturn
 
 from layerkit import linux
 
@@ -19,6 +21,29 @@ def new() -> int:
     with _coming_back():
         linux.unshare(linux.CLONE_NEWNET)
         return os.open(_OURS, os.O_RDONLY)
+
+
+def apart() -> int:
+    """As `new`, for root of a user namespace alone, who could not come back: a child makes it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        pid = os.fork()
+        if pid == 0:
+            _send_new(theirs)
+        theirs.close()
+        _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
+        os.waitpid(pid, 0)
+    if not descriptors:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), "unshare")
+    return descriptors[0]
+
+
+def _send_new(channel: socket.socket) -> NoReturn:
+    try:
+        linux.unshare(linux.CLONE_NEWNET)
+        socket.send_fds(channel, [b"!"], [os.open(_OURS, os.O_RDONLY)])
+    finally:
+        os._exit(0)
 
 
 @contextlib.contextmanager

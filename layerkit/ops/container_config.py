@@ -26,7 +26,8 @@ class ContainerConfig(Struct, frozen=True):
     """The process as image and user want it, and what the user wished for around it.
 
     `stop_signal` is the one that asks it to end. `earlier_targets` are those of the mounts of the
-    container whose snapshot it was made from.
+    container whose snapshot it was made from. `user_xattrs` says where overlayfs keeps its marks in
+    what the container changes, as in `OverlayMount`; None where nobody wrote it down.
     """
 
     process: ProcessSpec
@@ -34,6 +35,7 @@ class ContainerConfig(Struct, frozen=True):
     wishes: Wishes
     stop_signal: str = "SIGTERM"
     earlier_targets: tuple[str, ...] = ()
+    user_xattrs: bool | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:

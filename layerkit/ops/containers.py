@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from layerkit.errors import ConflictError, NotFoundError, StoreError, UsageError
 from layerkit.events import ignore
@@ -73,6 +74,7 @@ def create(
     from layerkit.ops import container_config  # noqa: PLC0415  many only look
 
     view = views.of_image(home, origin.image, driver, observe)
+    config = replace(config, user_xattrs=driver.user_xattrs)
     below = uppers.frozen(home, origin.chain)
     folder = home.containers / container_id
     try:

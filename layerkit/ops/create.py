@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from layerkit.errors import NotFoundError, UsageError
 from layerkit.events import ignore
 from layerkit.mount import BindMount
-from layerkit.ops import containers, history, hostfiles, rights, snapshots, volumes
+from layerkit.ops import containers, history, hostfiles, namespace, rights, snapshots, volumes
 from layerkit.ops.container_config import ContainerConfig
 from layerkit.ops.containers import Origin
 from layerkit.ops.images import find_image
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from layerkit.ops.home import Home
     from layerkit.ops.wishes import Networking, Wishes
 
-__all__ = ["ContainerRecord", "ImageRecord", "create", "require_root"]
+__all__ = ["ContainerRecord", "ImageRecord", "create"]
 
 _DEFAULT_STOP_SIGNAL = "SIGTERM"
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
@@ -47,10 +47,11 @@ def create(
 
     `observe` is told what the file system does not keep of the image. Raises what `pull` and the
     store raise, `UsageError` for wishes that make no sense, `SandboxError` for an image that does not.
+    Who is not root is in a user namespace afterwards (`namespace.enter`).
     """
-    require_root()
-    rights.check(wishes)
     origin = _origin(home, wishes, pull)
+    namespace.enter(home, wishes.networking.mode)
+    rights.check(wishes)
     container_id = containers.new_id()
     runtime = history.read_config(home, origin.image).runtime
     config = _config(home, wishes, runtime, _hostname(home, wishes, container_id))
@@ -64,14 +65,6 @@ def create(
             config=replace(config, wishes=settled),
             texts=hostfiles.texts(config.hostname, config.wishes.networking),
             observe=observe,
-        )
-
-
-def require_root() -> None:
-    """Raise `UsageError` for who cannot run containers."""
-    if os.geteuid() != 0:
-        raise UsageError(
-            "cannot run a container: that needs root", hint="run it with sudo, or use unpack"
         )
 
 

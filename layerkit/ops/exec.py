@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from layerkit.errors import ConflictError
-from layerkit.ops import connecting, containers, rights, states
+from layerkit.ops import connecting, containers, namespace, rights, states
 from layerkit.ops.run import await_start
 from layerkit.sandbox import attach as attachments
+from layerkit.sandbox import ids, terminal
 from layerkit.sandbox import process as processes
-from layerkit.sandbox import terminal
 from layerkit.sandbox.cgroups import group as groups
 from layerkit.sandbox.frames import Hello
 from layerkit.sandbox.job import Job
@@ -76,6 +76,7 @@ def _start(
             f"cannot run a command in container {container.name}: it is paused",
             hint=f"layerkit unpause {container.name}",
         )
+    namespace.join(home, container)
     spec = _spec(home, container, wishes, _ignore)
     target = connecting.first_process(home, container)
     try:
@@ -110,6 +111,7 @@ def _spec(
         process,
         terminal=wishes.tty,
         cgroup=None if group is None else group.plan(),
+        ids=ids.of_this_process(),
         **given._asdict(),
     )
 

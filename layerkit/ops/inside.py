@@ -232,9 +232,12 @@ class LocalContainer:
         folders = uppers.above(home, container) if frozen is None else frozen
         self._uppers = uppers.seen(home, container.driver, folders)
         self._driver = home.drivers[container.driver]
+        config = containers.read_config(home, container)
+        recorded = config.user_xattrs
+        self._user_xattrs = self._driver.user_xattrs if recorded is None else recorded
         self.first_upper = len(self._record.layers) + 1
         """The number of the lowest layer that is not in `base`: one there is layerkit's own."""
-        self._targets = containers.read_config(home, container).targets
+        self._targets = config.targets
 
     def close(self) -> None:
         """Close the layers."""
@@ -256,7 +259,7 @@ class LocalContainer:
     def _tree(self) -> Tree:
         tree = self._base if self._driver.is_layered else empty()
         for number, folder in enumerate(self._uppers, self.first_upper):
-            entries = upper.read(folder, user_xattrs=self._driver.user_xattrs)
+            entries = upper.read(folder, user_xattrs=self._user_xattrs)
             tree = merge.apply(tree, entries, number)
         return views.without_mountpoints(tree, self._base, self._targets)
 

@@ -6,13 +6,16 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Literal
 
-from layerkit.errors import ConflictError, LayerkitError, StoreError
-from layerkit.network import bridge, namespaces
+from layerkit.errors import ConflictError, LayerkitError, SandboxError, StoreError
+from layerkit.network import bridge, namespaces, pasta
 from layerkit.ops import containers, hostfiles, states
+from layerkit.sandbox import ids
 from layerkit.store.files import Lock, guarded
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
+    from io import FileIO
 
     from layerkit.network.bridge import Endpoint
     from layerkit.ops.home import Home
@@ -40,6 +43,7 @@ class Network:
         self.kind: Literal["none", "host", "given"] = "none"
         self.namespace = -1
         self._endpoint: Endpoint | None = None
+        self._attachment: pasta.Attachment | None = None
         mode, _, other = networking.mode.partition(":")
         if networking.publications and mode != "bridge":
             warn(f"published ports are discarded: there is nothing to publish with network {mode}")
@@ -48,9 +52,27 @@ class Network:
         elif mode == "container":
             self.kind = "given"
             self.namespace = target(home, _running(home, other))
+        elif mode == "bridge" and ids.of_this_process() is not None:
+            self._attach(networking.publications, warn)
         elif mode == "bridge":
             self.kind = "given"
             self._connect(networking.publications, warn)
+
+    def _attach(self, publications: tuple[Publication, ...], warn: Callable[[str], None]) -> None:
+        """Connect it without root, or where that cannot be, tell so and let it have no network."""
+        reason = pasta.obstacle()
+        if not reason:
+            self.namespace = namespaces.apart()
+            try:
+                self._attachment = pasta.connect(self.namespace, publications)
+            except SandboxError as error:
+                self.let_go()
+                reason = error.message
+        if reason:
+            lost = ", and no ports are published" if publications else ""
+            warn(f"the container has no network but its own loopback{lost}: {reason}")
+        else:
+            self.kind = "given"
 
     def _connect(self, publications: tuple[Publication, ...], warn: Callable[[str], None]) -> None:
         self.namespace = namespaces.new()
@@ -70,28 +92,34 @@ class Network:
     @property
     def publications(self) -> tuple[Publication, ...]:
         """Those that work, with their ports of the host."""
-        return self._endpoint.publications if self._endpoint else ()
+        found = self._endpoint or self._attachment
+        return found.publications if found else ()
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What must stay open as long as the container runs."""
-        if self._endpoint is None:
-            return ()
         # Nobody else gets the address before the namespace has ended.
-        return (self.namespace, *(each.fileno() for each in self._endpoint.held))
+        space = (self.namespace,) if self._endpoint or self._attachment else ()
+        return (*space, *(each.fileno() for each in self._held))
+
+    @property
+    def _held(self) -> tuple[socket.socket | FileIO, ...]:
+        found = self._endpoint or self._attachment
+        return found.held if found else ()
 
     def let_go(self) -> None:
         """Close our descriptors; a monitor that inherited them has its own."""
         if self.namespace >= 0:
             os.close(self.namespace)
             self.namespace = -1
-        for each in self._endpoint.held if self._endpoint else ():
+        for each in self._held:
             each.close()
 
     def give_back(self) -> None:
         """Let the ports go, and the address with the namespace."""
         if self._endpoint is not None:
             bridge.disconnect(self._endpoint)
+        if self._endpoint is not None or self._attachment is not None:
             self.let_go()
 
 

@@ -54,7 +54,7 @@ def run(
     if wishes.tty and stdio.stdin is not None:
         require_terminal(stdio.stdin)
     container = create(home, wishes, pull=pull, observe=observe)
-    return start_attached(home, container, stdio=stdio, manners=manners)
+    return start_attached(home, container, stdio=stdio, manners=manners, observe=observe)
 
 
 def start_attached(
@@ -64,15 +64,16 @@ def start_attached(
     stdio: Stdio,
     manners: Manners,
     explain: Callable[[str], None] | None = None,
+    observe: Observer = ignore,
 ) -> ExitStatus | Detached:
     """Start a container that was made, and be its terminal or pipes; as `run`.
 
-    `explain` is told the steps of the start before they are made.
+    `explain` is told the steps of the start before they are made, `observe` what cannot be had.
     """
     program = containers.read_config(home, container).process.args[0]
     hello = Hello(sends=stdio.stdin is not None, listens=True)
     size = terminal.size(stdio.stdout, stdio.stdin)
-    running = start(home, container, hello, size=size, explain=explain)
+    running = start(home, container, hello, size=size, explain=explain, observe=observe)
     with running.channel as channel:
         return attachments.attach(channel, stdio, manners, program=program)
 
@@ -82,13 +83,14 @@ def start_detached(
     container: ContainerRecord,
     *,
     explain: Callable[[str], None] | None = None,
+    observe: Observer = ignore,
 ) -> None:
     """Start a container that was made, and wait until its program runs; raises as `run`.
 
-    `explain` is told the steps of the start before they are made.
+    `explain` is told the steps of the start before they are made, `observe` what cannot be had.
     """
     program = containers.read_config(home, container).process.args[0]
-    running = start(home, container, Hello(), explain=explain)
+    running = start(home, container, Hello(), explain=explain, observe=observe)
     with running.channel as channel:
         await_start(channel, program)
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from layerkit.errors import ConflictError, LayerkitError
 from layerkit.events import Notice, ignore
-from layerkit.ops import connecting, containers, mountpoints, pause, states, uppers, volumes
+from layerkit.ops import (
+    connecting,
+    containers,
+    mountpoints,
+    namespace,
+    pause,
+    states,
+    uppers,
+    volumes,
+)
 from layerkit.ops.surroundings import Surroundings
 from layerkit.sandbox import process as processes
 from layerkit.sandbox.job import Job, Watch
@@ -44,8 +53,9 @@ def start(
 
     `hello` is what the caller wants of it as its first client, `size` that of his terminal.
     `explain` is told the steps of the start before they are made. Raises `ConflictError` for a
-    container that runs or is mounted, `StoreError`, `SandboxError`.
+    container that runs or is mounted, `StoreError`, `SandboxError`; as `namespace.enter` for who is not root.
     """
+    namespace.enter(home, containers.read_config(home, container).network)
     lock = states.lock(home, container, "start container")
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)  # closes our end: the monitor has another one

@@ -13,7 +13,7 @@ from layerkit.mount import BindMount, TmpfsMount
 from layerkit.ops import connecting, containers, networks, rights, states, uppers, views, volumes
 from layerkit.ops.images import image_of
 from layerkit.ops.networks import Network
-from layerkit.sandbox import devices
+from layerkit.sandbox import devices, ids
 from layerkit.sandbox.cgroups import group, making
 from layerkit.sandbox.cgroups.devices import DEFAULT_RULES, EVERYTHING
 from layerkit.sandbox.spec import SHM_SIZE, SandboxSpec
@@ -121,6 +121,7 @@ class Surroundings:
             devices=self._nodes,
             privileged=wishes.isolation.privileged,
             init=wishes.init,
+            ids=ids.of_this_process(),
             **self._rights._asdict(),
         )
 

@@ -43,7 +43,10 @@ def _identity(inside: Inside) -> Identity:
 
 @perform.register(process_steps.FindUser)
 def _(step: process_steps.FindUser, inside: Inside) -> None:
-    inside.identity = users.read_identity(inside.root, step.user, step.groups)
+    identity = users.read_identity(inside.root, step.user, step.groups)
+    if step.ids is not None:
+        users.require_mapped(identity, step.ids, step.groups)
+    inside.identity = identity
 
 
 @perform.register(process_steps.OpenTerminal)
@@ -102,10 +105,11 @@ def _(step: process_steps.BoundCapabilities, _inside: Inside) -> None:
 
 
 @perform.register(process_steps.BecomeUser)
-def _(_step: process_steps.BecomeUser, inside: Inside) -> None:
+def _(step: process_steps.BecomeUser, inside: Inside) -> None:
     identity = _identity(inside)
     linux.keep_capabilities(keep=True)
-    os.setgroups(identity.groups)
+    if step.sets_groups:
+        os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
 

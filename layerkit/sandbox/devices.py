@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from layerkit.errors import SandboxError, UsageError
 from layerkit.resources import DeviceRule
@@ -26,7 +27,10 @@ _DEPTH = 16
 
 
 class DeviceNode(Struct, frozen=True):
-    """A device file to make at `path` in the container, as the host's one; `mode` without the type."""
+    """A device file to make at `path` in the container, as the host's one, which is `source`.
+
+    `mode` is without the type.
+    """
 
     path: str
     kind: Literal["b", "c"]
@@ -36,6 +40,7 @@ class DeviceNode(Struct, frozen=True):
     uid: int
     gid: int
     access: str = _EVERYTHING
+    source: Path | None = None
 
     @property
     def rule(self) -> DeviceRule:
@@ -86,7 +91,7 @@ def _below(path: Path, target: str, access: str, depth: int = _DEPTH) -> Iterato
         for name in sorted(os.listdir(path)):
             yield from _below(path / name, f"{target}/{name}", access, depth - 1)
     elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-        yield _node(status, target, access)
+        yield replace(_node(status, target, access), source=path)
 
 
 def _node(status: os.stat_result, target: str, access: str) -> DeviceNode:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerkit.mount import BindMount, FolderMount, OverlayMount, TmpfsMount
-from layerkit.sandbox import isolation, process_steps, steps, tmpfs
+from layerkit.sandbox import isolation, process_steps, rootless, steps, tmpfs
 from layerkit.sandbox.cgroups.steps import JoinCgroups, MountCgroups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from layerkit.mount import RootMount
     from layerkit.sandbox.spec import CgroupPlan, ExecSpec, SandboxSpec
@@ -50,11 +50,7 @@ _MASKED = (
     "/sys/firmware",
     "/sys/devices/system/cpu/cpu*/thermal_throttle",
 )
-# In a network of its own every user may bind the low ports and ping, as in docker.
-_NETWORK_SYSCTLS = (
-    ("net.ipv4.ping_group_range", "0 2147483647"),
-    ("net.ipv4.ip_unprivileged_port_start", "0"),
-)
+_LAST_GID = 2**31 - 1
 
 
 def plan(spec: SandboxSpec) -> tuple[Step, ...]:
@@ -94,7 +90,7 @@ def _leave_the_host(spec: SandboxSpec) -> Iterator[Step]:
     if is_new:
         yield steps.LoopbackUp()
     yield steps.IsolateMounts()
-    yield from map(steps.HoldBind, (*spec.binds, *_cgroup_binds(spec)))
+    yield from map(steps.HoldBind, (*spec.binds, *_cgroup_binds(spec), *rootless.binds(spec)))
     mountpoint = _mountpoint(spec.root)
     yield steps.MountRoot(spec.root, mountpoint)
     yield steps.PivotRoot(mountpoint)
@@ -136,31 +132,40 @@ def _mount_kernel_file_systems(spec: SandboxSpec) -> Iterator[Step]:
     yield steps.MountFs("tmpfs", "/dev", ("nosuid", "strictatime"), dev_options)
     for name in ("pts", "shm", "mqueue"):
         yield steps.MakeDirectory(f"/dev/{name}")
-    pts_options = (("newinstance", None), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5"))
+    tty = (("gid", "5"),) if spec.ids is None or spec.ids.has_gid(5) else ()
+    pts_options = (("newinstance", None), ("ptmxmode", "0666"), ("mode", "0620"), *tty)
     yield steps.MountFs("devpts", "/dev/pts", ("nosuid", "noexec"), pts_options)
     shm_options = (("mode", "1777"), ("size", str(spec.shm_size)))
     yield steps.MountFs("tmpfs", "/dev/shm", _SAFE, shm_options)  # noqa: S108  the container's
     yield steps.MountFs("mqueue", "/dev/mqueue", _SAFE)
-    yield steps.MountFs("sysfs", "/sys", (*_SAFE, *(() if spec.privileged else ("ro",))))
+    if rootless.binds_sys(spec):
+        yield steps.AttachBind(rootless.SYS)
+    else:
+        yield steps.MountFs("sysfs", "/sys", (*_SAFE, *(() if spec.privileged else ("ro",))))
 
 
 def _fill_dev(spec: SandboxSpec) -> Iterator[Step]:
-    from_host = {node.path for node in spec.devices}
-    for name, major, minor in _DEVICES:
-        if f"/dev/{name}" not in from_host:
-            yield steps.MakeDevice(f"/dev/{name}", major, minor)
+    if spec.ids is None:
+        from_host = {node.path for node in spec.devices}
+        for name, major, minor in _DEVICES:
+            if f"/dev/{name}" not in from_host:
+                yield steps.MakeDevice(f"/dev/{name}", major, minor)
+        yield from map(isolation.MakeNode, spec.devices)
+    else:
+        yield from _bound(rootless.devices(spec))
     yield steps.Symlink("/dev/fd", "/proc/self/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         yield steps.Symlink(f"/dev/{name}", f"/proc/self/fd/{number}")
     yield steps.Symlink("/dev/ptmx", "pts/ptmx")
     yield steps.Symlink("/dev/core", "/proc/kcore", needs="/proc/kcore")
-    yield from map(isolation.MakeNode, spec.devices)
 
 
 def _configure(spec: SandboxSpec) -> Iterator[Step]:
-    if spec.network != "host":
-        for name, value in _NETWORK_SYSCTLS:
-            yield steps.Sysctl(name, value)
+    if spec.network != "host":  # every user may bind the low ports and ping, as in docker
+        # A group that is not mapped is none to the kernel.
+        last_gid = _LAST_GID if spec.ids is None else min(spec.ids.last_gid, _LAST_GID)
+        yield steps.Sysctl("net.ipv4.ping_group_range", f"0 {last_gid}")
+        yield steps.Sysctl("net.ipv4.ip_unprivileged_port_start", "0")
     for name, value in spec.sysctls:
         yield steps.Sysctl(name, value, required=True)
     yield from _user_mounts(spec)
@@ -183,12 +188,17 @@ def _user_mounts(spec: SandboxSpec) -> Iterator[Step]:
         if isinstance(mount, TmpfsMount):
             yield tmpfs.step(mount)
         else:
-            yield steps.MakeMountpoint(mount.target, is_folder=not mount.is_file)
-            yield steps.AttachBind(mount)
+            yield from _bound((mount,))
+
+
+def _bound(binds: Iterable[BindMount]) -> Iterator[Step]:
+    for bind in binds:
+        yield steps.MakeMountpoint(bind.target, is_folder=not bind.is_file)
+        yield steps.AttachBind(bind)
 
 
 def _become_the_process(spec: SandboxSpec | ExecSpec, *, is_first: bool = True) -> Iterator[Step]:
-    yield process_steps.FindUser(spec.process.user, spec.process.groups)
+    yield process_steps.FindUser(spec.process.user, spec.process.groups, spec.ids)
     yield (
         process_steps.OpenTerminal(is_console=is_first)
         if spec.terminal
@@ -202,7 +212,7 @@ def _become_the_process(spec: SandboxSpec | ExecSpec, *, is_first: bool = True) 
     if spec.ulimits:
         yield isolation.SetUlimits(spec.ulimits)
     yield process_steps.BoundCapabilities(spec.capabilities)
-    yield process_steps.BecomeUser()
+    yield process_steps.BecomeUser(sets_groups=spec.ids is None or spec.ids.sets_groups)
     yield process_steps.SetCapabilities(spec.capabilities)
     yield process_steps.CheckWorkdir(spec.process.cwd)
     yield process_steps.CloseFiles()

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from layerkit.sandbox.ids import Ids
     from layerkit.sandbox.spec import ProcessSpec
 
 
 class FindUser(Struct, frozen=True):
-    """Look the user up in the container's passwd and group files; sets HOME where it is missing."""
+    """Look the user up in the container's passwd and group files; sets HOME where it is missing.
+
+    Its ids must be among `ids`, None for all.
+    """
 
     user: str
     groups: tuple[str, ...] = ()
+    ids: Ids | None = None
 
     def __str__(self) -> str:
         more = f" in {' '.join(self.groups)}" if self.groups else ""
@@ -57,7 +62,12 @@ class BoundCapabilities(Struct, frozen=True):
 
 
 class BecomeUser(Struct, frozen=True):
-    """Become the user that `FindUser` found, with the groups of that user and no other."""
+    """Become the user that `FindUser` found, with the groups of that user and no other.
+
+    Without `sets_groups` the kernel lets nobody here choose groups; those there are mean nothing.
+    """
+
+    sets_groups: bool = True
 
     def __str__(self) -> str:
         return "become the user"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layerkit.oci import RuntimeConfig
     from layerkit.resources import Ulimit
     from layerkit.sandbox.devices import DeviceNode
+    from layerkit.sandbox.ids import Ids
 
 SHM_SIZE = 64 << 20
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -74,7 +75,8 @@ class SandboxSpec(Struct, frozen=True):
     with loopback alone, or the one that `network_namespace`, a descriptor, is of. `seccomp` is a
     compiled program, `shm_size` in bytes, `ulimits` what this process can set. With `init` a small
     program is the first process and passes signals on to the user's one. `privileged` leaves /proc
-    and /sys open; which capabilities and devices, the other fields say.
+    and /sys open; which capabilities and devices, the other fields say. `ids` are those of the user
+    namespace that all this is started in, None for none.
     """
 
     root: RootMount
@@ -96,6 +98,7 @@ class SandboxSpec(Struct, frozen=True):
     devices: tuple[DeviceNode, ...] = ()
     privileged: bool = False
     init: bool = False
+    ids: Ids | None = None
 
 
 class ExecSpec(Struct, frozen=True):
@@ -108,6 +111,7 @@ class ExecSpec(Struct, frozen=True):
     seccomp: bytes | None = None
     no_new_privileges: bool = False
     ulimits: tuple[Ulimit, ...] = ()
+    ids: Ids | None = None
 
 
 def process_spec(

@@ -9,7 +9,7 @@ import msgspec
 
 from layerkit.errors import UsageError
 from layerkit.resources import UNLIMITED
-from layerkit.sandbox import capabilities
+from layerkit.sandbox import capabilities, ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,8 @@ def fitting(ulimits: Sequence[Ulimit]) -> tuple[tuple[Ulimit, ...], tuple[str, .
 
     Raises `UsageError` for a limit that makes no sense.
     """
-    if "SYS_RESOURCE" in capabilities.available():
+    # That of a user namespace does not count.
+    if "SYS_RESOURCE" in capabilities.available() and ids.of_this_process() is None:
         return clamped(ulimits, dict.fromkeys(NUMBERS, UNLIMITED))
     return clamped(ulimits, {name: resource.getrlimit(NUMBERS[name])[1] for name in NUMBERS})
 

@@ -18,11 +18,14 @@ from layerkit import linux
 from layerkit.errors import SandboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from layerkit.sandbox.ids import Ids
 
 FILE_LIMIT = 1 << 20
 _HIGHEST_ID = 2**31 - 1
 _NUMBER = re.compile(rb"[0-9]{1,10}")
+_SUBORDINATE = "more ids come from /etc/subuid and /etc/subgid, see subuid(5)"
 _SIGNED = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
@@ -99,6 +102,22 @@ def read_identity(root: int, text: str, more: Iterable[str] = ()) -> Identity:
     """
     passwd = parse_passwd(read_file(root, "/etc/passwd"))
     return identify(text, passwd, parse_group(read_file(root, "/etc/group")), more)
+
+
+def require_mapped(identity: Identity, ids: Ids, wished: Collection[str] = ()) -> None:
+    """Raise `SandboxError` for an identity that no process can have in a user namespace with these ids.
+
+    Where groups cannot be chosen, those that the user did not wish for are done without.
+    """
+    if wished and not ids.sets_groups:
+        raise SandboxError(f"cannot add groups: the user namespace has one group; {_SUBORDINATE}")
+    gids = identity.groups if ids.sets_groups else (identity.gid,)
+    missing = [f"user {identity.uid}"] if not ids.has_uid(identity.uid) else []
+    missing += [f"group {gid}" for gid in gids if not ids.has_gid(gid)]
+    if missing:
+        raise SandboxError(
+            f"cannot become {missing[0]}: the user namespace has no such id; {_SUBORDINATE}"
+        )
 
 
 def read_file(root: int, path: str) -> bytes:

@@ -26,7 +26,17 @@ def obstacle(fstype: str, proc: Path = Path("/proc"), modules: Path = Path("/lib
         return ""
     if _field(proc, "Uid").split()[:1] in ([], ["0"]):
         return "mounting needs root (CAP_SYS_ADMIN)"
-    return _forbidden(proc / "sys")
+    reason = no_user_namespaces(proc)
+    return f"mounting needs root, or {reason}" if reason else ""
+
+
+def no_user_namespaces(proc: Path = Path("/proc")) -> str:
+    """Why a user may not have user namespaces here, "" if nothing is known to be in the way."""
+    for name, value in _FORBIDDING.items():
+        if _read(proc / "sys" / name).strip() == value:
+            setting = f"{name.replace('/', '.')} is {value}"
+            return f"user namespaces, which users may not have ({setting})"
+    return ""
 
 
 def is_host_root(proc: Path = Path("/proc")) -> bool:
@@ -41,14 +51,6 @@ def _has(fstype: str, filesystems: Path, dependencies: Path) -> bool:
 
 def _may_mount(proc: Path) -> bool:
     return bool(int(_field(proc, "CapEff") or "0", 16) & _CAP_SYS_ADMIN)
-
-
-def _forbidden(sysctls: Path) -> str:
-    for name, value in _FORBIDDING.items():
-        if _read(sysctls / name).strip() == value:
-            setting = f"{name.replace('/', '.')} is {value}"
-            return f"mounting needs root, or user namespaces, which users may not have ({setting})"
-    return ""
 
 
 def _field(proc: Path, name: str) -> str:

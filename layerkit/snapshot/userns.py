@@ -1,7 +1,7 @@
 """Work as root of a user namespace, so that files can be given to all ids that the user has.
 
-A process cannot come back from there, so a child goes. It writes through the descriptors that it
-inherits, and tells what it counted, or why it failed, in one message.
+A process cannot come back from there. So for `run` a child goes, which writes through the descriptors that it
+inherits, and tells what it counted, or why it failed, in one message; who goes for good calls `enter`.
 """
 
 from __future__ import annotations
@@ -53,6 +53,38 @@ def run(maps: IdMaps, work: Work) -> Skipped | None:
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def enter(choices: Sequence[IdMaps]) -> IdMaps | None:
+    """Become root of a new user namespace, for good, with the first of these ids that can be had.
+
+    None where none can be: then the process has no id that means anything. Raises `OSError` where
+    there is no namespace for it. The calling process must have one thread.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    target = os.getpid()
+    helper = os.fork()  # only who stays outside may ask for more ids than one
+    if helper == 0:
+        ours.close()
+        _map_first(theirs, target, choices)
+    theirs.close()
+    try:
+        with ours:
+            linux.unshare(linux.CLONE_NEWUSER)
+            ours.send(_READY)
+    finally:
+        code = os.waitstatus_to_exitcode(os.waitpid(helper, 0)[1])
+    return choices[code] if 0 <= code < len(choices) else None
+
+
+def _map_first(channel: socket.socket, target: int, choices: Sequence[IdMaps]) -> NoReturn:
+    code = len(choices)
+    try:
+        if channel.recv(_PACKET_LIMIT) == _READY:
+            found = (number for number, maps in enumerate(choices) if _mapped(target, maps))
+            code = next(found, code)
+    finally:
+        os._exit(code)
 
 
 def _outcome(channel: socket.socket, pid: int, maps: IdMaps) -> Skipped | None:

@@ -76,9 +76,10 @@ REGISTRIES = (
 
 RUNTIME = (
     "RT-N01", "RT-N02", "RT-N04", "RT-N06", "RT-N08",
-    "RT-F01", "RT-F02", "RT-F04", "RT-F05", "RT-F10", "RT-F12", "RT-F14", "RT-F15",
-    "RT-P01", "RT-P02", "RT-P03", "RT-P05", "RT-P07", "RT-P11", "RT-P12", "RT-P14", "RT-P16",
-    "RT-P17", "RT-P19",
+    "RT-F01", "RT-F02", "RT-F04", "RT-F05", "RT-F07", "RT-F08", "RT-F10", "RT-F12", "RT-F14",
+    "RT-F15",
+    "RT-P01", "RT-P02", "RT-P03", "RT-P05", "RT-P07", "RT-P09", "RT-P11", "RT-P12", "RT-P14",
+    "RT-P16", "RT-P17", "RT-P19",
     "RT-R01", "RT-R02", "RT-R04", "RT-R06", "RT-R08",
     "RT-T01", "RT-T02", "RT-T03", "RT-T04", "RT-T07", "RT-T09", "RT-T11", "RT-T13",
     "RT-L01", "RT-L02", "RT-L04", "RT-L05", "RT-L07", "RT-L09", "RT-L11", "RT-L13",

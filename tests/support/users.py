@@ -6,18 +6,22 @@ that newuidmap(1) knows the user; nothing of it is seen outside. Needs root.
 
 from __future__ import annotations
 
+import codecs
 import ctypes
+import importlib
+import mmap  # noqa: F401  as below
 import os
+import pkgutil
 import sqlite3  # noqa: F401  as below
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import layerkit as package
 from layerkit import linux
 from layerkit.cli import main
 from layerkit.mount import OverlayMount
 from layerkit.mounting import mount_overlay
-from layerkit.ops import load, unpack  # noqa: F401  later, the user may not be able to read them
 from layerkit.snapshot import idmap, userns
 from layerkit.snapshot.skipped import Skipped
 from support.processes import outcome
@@ -33,6 +37,13 @@ HOME = Path("/mnt")
 """Where the user sees the folder of the test; its own path may lead through closed ones."""
 
 _PR_SET_DUMPABLE = 4
+
+# Later, the user may not be able to read them.
+for _name in ("ascii", "latin-1", "utf-8"):
+    codecs.lookup(_name)
+for _module in pkgutil.walk_packages(package.__path__, "layerkit."):
+    if not _module.name.endswith("__main__"):
+        importlib.import_module(_module.name)
 
 
 class Ran(NamedTuple):
@@ -80,18 +91,29 @@ def in_namespaces(folder: Path, work: Callable[[], object], *, subordinate: bool
     return as_user(folder, outside, subordinate=subordinate)
 
 
-def layerkit(folder: Path, *arguments: str, subordinate: int = False) -> Ran:
+def layerkit(folder: Path, *arguments: str, subordinate: int = False, stdin: bytes = b"") -> Ran:
     """One layerkit command of the user; its state directory is in the folder."""
+    (folder / "stdin").write_bytes(stdin)
     files = [folder / "stdout", folder / "stderr"]
 
     def work() -> None:
-        os.environ.update(HOME=str(HOME), LAYERKIT_ROOT=str(HOME / "state"))
+        given = os.open("stdin", os.O_RDONLY)
+        os.dup2(given, 0)
         with open(files[0].name, "w") as sys.stdout, open(files[1].name, "w") as sys.stderr:
-            code = main(list(arguments))
+            os.dup2(sys.stdout.fileno(), 1)  # where containers write
+            os.dup2(sys.stderr.fileno(), 2)
+            code = command(*arguments)
         os._exit(code)
 
     code = as_user(folder, work, subordinate=subordinate)
     return Ran(code, *(file.read_text() for file in files))
+
+
+def command(*arguments: str) -> int:
+    """The exit code of a command in the user's process, on its own standard streams."""
+    os.environ.update(HOME=str(HOME), LAYERKIT_ROOT=str(HOME / "state"))
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  pytest's own is no file
+    return main(list(arguments))
 
 
 def _write_files(etc: Path, *, subordinate: int) -> None:
