@@ -15,7 +15,6 @@ from layerkit.store.files import guarded
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from layerkit.ops.container_config import ContainerConfig
     from layerkit.ops.home import Home
     from layerkit.ops.states import ContainerState
     from layerkit.store.records import ContainerRecord
@@ -23,13 +22,8 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-def is_due(config: ContainerConfig, state: ContainerState) -> bool:
-    """Whether it was to be removed at its end, but its monitor was killed before that."""
-    return config.wishes.remove and state.is_lost
-
-
 def reap(home: Home, container: ContainerRecord, state: ContainerState) -> bool:
-    """Remove a container that is due as this `state` has it; whether it went.
+    """Remove a container of `--rm` that was lost, as this `state` has it; whether it went.
 
     It stays when somebody starts it or has it mounted, when it has snapshots, and when it is
     another user's.
@@ -48,12 +42,12 @@ def reap(home: Home, container: ContainerRecord, state: ContainerState) -> bool:
 
 
 def due(home: Home) -> list[tuple[ContainerRecord, ContainerState]]:
-    """The containers to reap."""
+    """The containers to reap: those that were to go at their end, but whose monitor was killed."""
     found = []
     for container in home.store.database.containers():
         with contextlib.suppress(LayerkitError):  # it is removed meanwhile
             state = states.read(home, container)
-            if is_due(containers.read_config(home, container), state):
+            if state.is_lost and containers.read_config(home, container).wishes.remove:
                 found.append((container, state))
     return found
 
