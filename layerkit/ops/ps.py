@@ -11,7 +11,7 @@ from msgspec import Struct
 from layerkit import reference as references
 from layerkit.errors import NotFoundError, StoreError, UsageError
 from layerkit.mount import BindMount
-from layerkit.ops import containers, states
+from layerkit.ops import containers, reap, states
 from layerkit.store.usage import measure
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from layerkit.mount import Mount
     from layerkit.ops.home import Home
-    from layerkit.ops.states import ContainerState
     from layerkit.ports import Publication
     from layerkit.store.records import ContainerRecord
 
@@ -72,7 +71,7 @@ def _listed(home: Home, container: ContainerRecord, *, size: bool) -> Listed | N
     try:
         config = containers.read_config(home, container)
         state = states.read(home, container)
-        if state.is_lost and config.wishes.remove and _reaped(home, container, state):
+        if reap.is_due(config, state) and reap.reap(home, container, state):
             return None
         used = measure(containers.upper_of(home, container)).size if size else None
     except StoreError:
@@ -98,12 +97,6 @@ def _listed(home: Home, container: ContainerRecord, *, size: bool) -> Listed | N
         size=used,
         image_size=image.size if image is not None else 0,
     )
-
-
-def _reaped(home: Home, container: ContainerRecord, state: ContainerState) -> bool:
-    from layerkit.ops.reap import reap  # noqa: PLC0415  loads what makes containers, for few lists
-
-    return reap(home, container, state)
 
 
 def _shown(mount: Mount) -> str:

@@ -8,13 +8,13 @@ import re
 from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
-from layerkit.ops import containers, states, surroundings, uppers
-from layerkit.ops.volumes import remove_unnamed
+from layerkit.ops import containers, states, uppers
 from layerkit.store.files import guarded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from layerkit.ops.container_config import ContainerConfig
     from layerkit.ops.home import Home
     from layerkit.ops.states import ContainerState
     from layerkit.store.records import ContainerRecord
@@ -22,12 +22,21 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
+def is_due(config: ContainerConfig, state: ContainerState) -> bool:
+    """Whether it was to be removed at its end, but its monitor was killed before that."""
+    return config.wishes.remove and state.is_lost
+
+
 def reap(home: Home, container: ContainerRecord, state: ContainerState) -> bool:
-    """Remove a container of `--rm` that was lost, as this `state` has it; whether it went.
+    """Remove a container that is due as this `state` has it; whether it went.
 
     It stays when somebody starts it or has it mounted, when it has snapshots, and when it is
     another user's.
     """
+    # They load what makes containers; few lists find something to reap.
+    from layerkit.ops import surroundings  # noqa: PLC0415  as said
+    from layerkit.ops.volumes import remove_unnamed  # noqa: PLC0415  as said
+
     with contextlib.suppress(LayerkitError):
         with uppers.locked(home, container, "remove", mounted=True):
             now = states.read(home, container).run
@@ -42,12 +51,12 @@ def reap(home: Home, container: ContainerRecord, state: ContainerState) -> bool:
 
 
 def due(home: Home) -> list[tuple[ContainerRecord, ContainerState]]:
-    """The containers to reap: those that were to go at their end, but whose monitor was killed."""
+    """The containers to reap."""
     found = []
     for container in home.store.database.containers():
         with contextlib.suppress(LayerkitError):  # it is removed meanwhile
             state = states.read(home, container)
-            if state.is_lost and containers.read_config(home, container).wishes.remove:
+            if is_due(containers.read_config(home, container), state):
                 found.append((container, state))
     return found
 
