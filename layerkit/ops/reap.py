@@ -8,8 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
-from layerkit.ops import containers, states, surroundings, uppers
-from layerkit.ops.volumes import remove_unnamed
+from layerkit.ops import containers, states, uppers
 from layerkit.store.files import guarded
 
 if TYPE_CHECKING:
@@ -34,6 +33,10 @@ def reap(home: Home, container: ContainerRecord, state: ContainerState) -> bool:
     It stays when somebody starts it or has it mounted, when it has snapshots, and when it is
     another user's.
     """
+    # They load what makes containers; few lists find something to reap.
+    from layerkit.ops import surroundings  # noqa: PLC0415  as said
+    from layerkit.ops.volumes import remove_unnamed  # noqa: PLC0415  as said
+
     with contextlib.suppress(LayerkitError):
         with uppers.locked(home, container, "remove", mounted=True):
             now = states.read(home, container).run
