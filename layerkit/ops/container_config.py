@@ -74,7 +74,6 @@ def _wishes(values: dict[str, Any]) -> Wishes:
         "ulimits": tuple(Ulimit(**each) for each in values["ulimits"]),
         "networking": Networking(**networking),
         "isolation": Isolation(**values["isolation"]),
-        "runtime": None if values["runtime"] is None else Path(values["runtime"]),
     }
     return Wishes(**{**values, **special})
 

@@ -85,7 +85,6 @@ def host_config_of(wishes: Wishes, volumes: Path) -> dict[str, Any]:
         "AutoRemove": wishes.remove,
         "GroupAdd": list(wishes.groups),
         "Init": wishes.init,
-        "Runtime": str(wishes.runtime or ""),
         "ShmSize": wishes.shm_size or _SHM_SIZE,
         "Sysctls": dict(wishes.sysctls),
         "Devices": [

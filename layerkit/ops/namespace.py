@@ -10,10 +10,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from layerkit import linux
 from layerkit.errors import LayerkitError, UsageError
-from layerkit.ops import connecting, containers, states
-from layerkit.snapshot import idmap, kernel, userns
 
 if TYPE_CHECKING:
     from layerkit.ops.home import Home
@@ -30,6 +27,8 @@ def enter(home: Home, network: str = "") -> None:
     """
     if os.geteuid() == 0:
         return
+    from layerkit.ops import containers, states  # noqa: PLC0415  root needs none of it
+
     home.close()  # not to be open during a fork
     other = network.partition(":")[2]
     if other:
@@ -41,6 +40,8 @@ def enter(home: Home, network: str = "") -> None:
 
 
 def _enter_new() -> None:
+    from layerkit.snapshot import idmap, kernel, userns  # noqa: PLC0415  root needs none of it
+
     if reason := kernel.no_user_namespaces():
         raise UsageError(f"{_CANNOT}: that needs {reason}", hint="run it with sudo")
     ranges = idmap.of_this_user()
@@ -64,7 +65,11 @@ def enter_if_possible(home: Home) -> None:
 
 def enter_for(home: Home, *texts: str) -> None:
     """As `enter_if_possible`, where one of the texts names a container or a snapshot of one."""
-    for text in texts if os.geteuid() else ():
+    if os.geteuid() == 0:
+        return
+    from layerkit.ops import containers  # noqa: PLC0415  as above
+
+    for text in texts:
         with contextlib.suppress(LayerkitError):
             containers.find_container(home, text.partition("@")[0])
             enter(home)
@@ -74,6 +79,9 @@ def join(home: Home, container: ContainerRecord) -> None:
     """As `enter`, into the namespace of a container; raises `ConflictError` when it does not run."""
     if os.geteuid() == 0:
         return
+    from layerkit import linux  # noqa: PLC0415  as above
+    from layerkit.ops import connecting  # noqa: PLC0415  as above
+
     target = connecting.first_process(home, container)
     home.close()
     try:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from layerkit import linux
 from layerkit.errors import ConflictError, NotFoundError, UsageError
-from layerkit.ops import containers, hostfiles, uppers, volumes
+from layerkit.ops import containers, hostfiles, uppers
 from layerkit.ops.containers import Origin
 from layerkit.ops.images import image_of
 from layerkit.ops.inside import LocalContainer
@@ -168,6 +168,8 @@ def branch(home: Home, text: str, name: str) -> ContainerRecord:
 
     Raises as `find`, and what making a container raises.
     """
+    from layerkit.ops import volumes  # noqa: PLC0415  most only look
+
     found = find(home, text)
     config = containers.read_config(home, found.container)
     source = origin(home, found)

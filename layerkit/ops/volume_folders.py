@@ -11,7 +11,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,6 +157,8 @@ def _take(home: Home, folder: Path) -> None:
             # What a container made there meanwhile stays.
             if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR, errno.ENOTDIR}:
                 raise
+    import shutil  # noqa: PLC0415  most only look
+
     status = beginning.stat()
     os.chown(into, status.st_uid, status.st_gid)
     shutil.copystat(beginning, into)

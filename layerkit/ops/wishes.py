@@ -9,8 +9,6 @@ from msgspec import Struct, field
 from layerkit.resources import Limits
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from layerkit.mount import Mount
     from layerkit.ports import Publication
     from layerkit.resources import Device, Ulimit
@@ -80,4 +78,3 @@ class Wishes(Struct, frozen=True):
     ulimits: tuple[Ulimit, ...] = ()
     networking: Networking = field(default_factory=Networking)
     isolation: Isolation = field(default_factory=Isolation)
-    runtime: Path | None = None

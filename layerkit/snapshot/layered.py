@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from layerkit.errors import StoreError
 from layerkit.mount import ErofsMount, FolderMount, OverlayMount
-from layerkit.snapshot import disk
 from layerkit.snapshot.delta import Delta
 from layerkit.snapshot.driver import UPPER
 from layerkit.snapshot.folders import guarded, opened
@@ -77,6 +76,8 @@ def make_upper(upper: Path, root: Entry) -> None:
     """Make an upper directory without a change: only its root is there. Raises `OSError`."""
     upper.mkdir(mode=0o700)
     with opened(upper, os.O_DIRECTORY) as folder:
+        from layerkit.snapshot import disk  # noqa: PLC0415  only where one is written
+
         disk.write(folder, Delta({b"": Node(root, -1, {})}), _nothing)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os.path
 from functools import reduce
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -123,9 +121,6 @@ _SHARED = (
         metavar="CONTAINER@SNAPSHOT",
         shell_complete=complete_snapshots,
         text="Start from this, not from an image.",
-    ),
-    _value(
-        _GENERAL, "--runtime", metavar="PATH", text="Start it with this OCI runtime (crun, runc)."
     ),
     _many(_PROCESS, "-e", "--env", metavar="KEY[=VALUE]", text="Set a variable, or pass ours on."),
     _many(_PROCESS, "--env-file", metavar="FILE", text="Set the variables of a file."),
@@ -269,7 +264,6 @@ def wishes(image: str, command_line: tuple[str, ...], values: Mapping[str, Any])
         ulimits=ulimits(values["ulimit"]),
         networking=network,
         isolation=isolation(values),
-        runtime=_runtime(values["runtime"]),
     )
 
 
@@ -291,10 +285,3 @@ def _stop_timeout(text: str | None) -> int | None:
 
 def _shm_size(text: str | None) -> int | None:
     return None if text is None else sizes.size(text, "--shm-size") or None
-
-
-def _runtime(text: str | None) -> Path | None:
-    """A path made absolute; a name is looked for on PATH by who starts it."""
-    if text is None:
-        return None
-    return Path(os.path.abspath(text) if "/" in text else text)

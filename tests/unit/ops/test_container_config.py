@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layerkit import mount, resources
 from layerkit.mount import BindMount, TmpfsMount, VolumeMount
 from layerkit.ops.container_config import ContainerConfig, decode, encode
 from layerkit.ops.wishes import Isolation, Networking, Wishes
@@ -16,6 +17,9 @@ from layerkit.ports import Publication
 from layerkit.resources import Device, Limits, Ulimit
 from layerkit.sandbox.spec import ProcessSpec
 
+# Hypothesis looks the types of fields up, which the modules import for the type checker only.
+for module in (mount, resources):
+    vars(module).setdefault("Path", Path)
 SURROGATES = st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]) | SURROGATES, max_size=12)
 PATHS = TEXT.map(lambda text: Path("/", text.replace("\0", "").strip("/") or "x"))
@@ -81,7 +85,6 @@ WISHES = st.builds(
         tuples(st.tuples(TEXT, TEXT)),
     ),
     isolation=st.builds(Isolation, tuples(TEXT), tuples(TEXT), st.booleans(), maybe(TEXT)),
-    runtime=maybe(PATHS),
 )
 PROCESSES = st.builds(ProcessSpec, tuples(TEXT), tuples(TEXT), TEXT, TEXT)
 CONFIGS = st.builds(ContainerConfig, PROCESSES, TEXT, WISHES, TEXT)

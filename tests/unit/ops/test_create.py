@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 from support import homes, tars
-from support.processes import NOBODY, outcome
 
 from layerkit.errors import LayerkitError, NotFoundError, SandboxError, StoreError, UsageError
 from layerkit.mount import BindMount, VolumeMount
 from layerkit.ops import containers, states
-from layerkit.ops.create import create, require_root
-from layerkit.ops.home import Home
+from layerkit.ops.create import create
 from layerkit.ops.wishes import Networking, Wishes
 from layerkit.ports import Publication
 
@@ -204,15 +202,3 @@ def test_a_config_that_was_damaged(home, image):
         path.write_text(text)
         with pytest.raises(StoreError, match=r"cannot read container .*config\.json"):
             containers.read_config(home, container)
-
-
-def test_who_is_not_root_is_told(tmp_path):
-    """Before anything is made."""
-
-    def work():
-        with pytest.raises(UsageError, match="that needs root"):
-            require_root()
-
-    assert outcome(work, uid=NOBODY) == 0
-    with Home(tmp_path / "state") as home:
-        assert home.store.database.containers() == []

@@ -121,7 +121,6 @@ def test_host_config():
         ulimits=(Ulimit("nofile", 1, 2),),
         networking=Networking("bridge", PORTS, dns=("1.1.1.1",), hosts=(("a", "1.2.3.4"),)),
         isolation=Isolation(("SYS_TIME",), ("ALL",), True, "unconfined", True, True),
-        runtime=Path("/usr/bin/crun"),
     )
 
     shown = parts.host_config_of(wishes, VOLUMES)
@@ -146,7 +145,6 @@ def test_host_config():
         "Privileged": True,
         "SecurityOpt": ["no-new-privileges", "seccomp=unconfined"],
         "ReadonlyRootfs": True,
-        "Runtime": "/usr/bin/crun",
     }
     assert {key: shown[key] for key in wanted} == wanted
     assert [each["CgroupPermissions"] for each in shown["Devices"]] == ["rw"]

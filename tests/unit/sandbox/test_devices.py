@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from layerkit.errors import SandboxError, UsageError
 from layerkit.resources import Device, DeviceRule
@@ -35,19 +36,26 @@ def folder(tmp_path):
 ONE = DeviceNode("/dev/x", "c", 1, 3, 0o640, 3, 4)
 
 
+def anywhere(node):
+    """The node, wherever on this host it comes from."""
+    return replace(node, source=None)
+
+
 @pytest.mark.root
 def test_a_device_is_as_on_the_host(folder):
     """RT-R08: kind, numbers, mode and owner are the host's, path and access the user's."""
     (found,) = find([Device(folder / "one", "/dev/x", "r")])
 
-    assert found == DeviceNode("/dev/x", "c", 1, 3, 0o640, 3, 4, "r")
+    assert anywhere(found) == DeviceNode("/dev/x", "c", 1, 3, 0o640, 3, 4, "r")
     assert found.rule == DeviceRule("c", 1, 3, "r")
 
 
 @pytest.mark.root
 def test_a_link_is_the_device_behind_it(folder):
     """A source that is a link is followed, as for /dev/disk/by-id."""
-    assert find([Device(folder / "link", "/dev/x")]) == (ONE,)
+    (found,) = find([Device(folder / "link", "/dev/x")])
+
+    assert anywhere(found) == ONE
 
 
 @pytest.mark.root
@@ -68,7 +76,7 @@ def test_the_last_one_wins(folder):
     """Of two devices at one place the later is made."""
     found = find([Device(folder / "sub/two", "/dev/x"), Device(folder / "one", "/dev/./x")])
 
-    assert found == (ONE,)
+    assert [anywhere(each) for each in found] == [ONE]
 
 
 @pytest.mark.root
@@ -84,7 +92,7 @@ def test_a_privileged_container_can_have_more(folder):
     found = {node.path: node for node in find(wanted, privileged=True)}
 
     assert {node.path for node in of_host()} <= set(found)
-    assert (found["/dev/x"], found["/dev/null"].kind) == (ONE, "b")
+    assert (anywhere(found["/dev/x"]), found["/dev/null"].kind) == (ONE, "b")
 
 
 @pytest.mark.root

@@ -57,8 +57,6 @@ def parsed(*arguments):
         ("--stop-signal SIGINT --stop-timeout=-1", Wishes(stop_signal="SIGINT", stop_timeout=-1)),
         ("--shm-size 1g", Wishes(shm_size=1 << 30)),
         ("--shm-size 0", Wishes()),
-        ("--runtime /usr/./bin/crun", Wishes(runtime=Path("/usr/bin/crun"))),
-        ("--runtime crun", Wishes(runtime=Path("crun"))),
         ("-v=/host:/a:ro", Wishes(mounts=(BindMount(Path("/host"), "/a", True, create=True),))),
         (
             "--tmpfs /c -v/host:/a --mount src=name,dst=/b",
@@ -224,8 +222,7 @@ def test_relative_paths_are_from_here(monkeypatch, tmp_path):
     """What is kept for later does not depend on our working directory any more."""
     monkeypatch.chdir(tmp_path)
 
-    found, _ = parsed("-v", ".:/a", "--runtime=./crun", "--security-opt=seccomp=p", "image")
+    found, _ = parsed("-v", ".:/a", "--security-opt=seccomp=p", "image")
 
     assert found.mounts[0].source == Path(os.path.realpath(tmp_path))
-    assert found.runtime == Path(tmp_path, "crun")
     assert found.isolation.seccomp == f"{tmp_path}/p"
