@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from layerkit.errors import ConflictError, LayerkitError, SandboxError, StoreError
-from layerkit.network import bridge, namespaces, pasta
+from layerkit.network import bridge, namespaces
 from layerkit.ops import containers, hostfiles, states
 from layerkit.sandbox import ids
 from layerkit.store.files import Lock, guarded
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from io import FileIO
 
+    from layerkit.network import pasta
     from layerkit.network.bridge import Endpoint
     from layerkit.ops.home import Home
     from layerkit.ops.wishes import Networking
@@ -60,6 +61,8 @@ class Network:
 
     def _attach(self, publications: tuple[Publication, ...], warn: Callable[[str], None]) -> None:
         """Connect it without root, or where that cannot be, tell so and let it have no network."""
+        from layerkit.network import pasta  # noqa: PLC0415  root needs none of it
+
         reason = pasta.obstacle()
         if not reason:
             self.namespace = namespaces.apart()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from layerkit import mount, resources
 from layerkit.mount import BindMount, TmpfsMount, VolumeMount
+from layerkit.ops import wishes
 from layerkit.ops.container_config import ContainerConfig, decode, encode
 from layerkit.ops.wishes import Isolation, Networking, Wishes
 from layerkit.ports import Publication
@@ -18,8 +19,9 @@ from layerkit.resources import Device, Limits, Ulimit
 from layerkit.sandbox.spec import ProcessSpec
 
 # Hypothesis looks the types of fields up, which the modules import for the type checker only.
-for module in (mount, resources):
-    vars(module).setdefault("Path", Path)
+NAMES = {"Path": Path, "Publication": Publication, "Device": Device, "Ulimit": Ulimit}
+for module in (mount, resources, wishes):
+    vars(module).update({**NAMES, "Mount": mount.Mount, **vars(module)})
 SURROGATES = st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]) | SURROGATES, max_size=12)
 PATHS = TEXT.map(lambda text: Path("/", text.replace("\0", "").strip("/") or "x"))
