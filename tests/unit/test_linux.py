@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from layerkit import linux
+from layerkit import libc, linux
 
 
 def forked(action):
@@ -166,7 +166,7 @@ def test_a_program_about_devices_needs_a_group(root):
 
 def test_a_machine_whose_number_is_not_known_has_no_bpf(root, monkeypatch):
     """A wrong system call would do anything, so none is made."""
-    monkeypatch.setattr(linux, "_MACHINE", "pdp11")
+    monkeypatch.setattr(libc, "MACHINE", "pdp11")
 
     with pytest.raises(OSError, match="bpf") as caught:
         linux.attach_device_program(root, bytes(8))
