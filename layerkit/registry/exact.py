@@ -71,3 +71,15 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def close(self) -> None:
+        """End idle connections now, and those in use when they are given back.
+
+        urllib3 only forgets its pools, which end their connections when nothing refers to them any
+        more: the answers that are being read do.
+        """
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            pools = [manager.pools.get(key) for key in manager.pools.keys()]  # noqa: SIM118
+            manager.clear()
+            for pool in filter(None, pools):
+                pool.close()

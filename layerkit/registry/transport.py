@@ -88,10 +88,10 @@ class Transport:
             session.close()
 
     def close_idle(self) -> None:
-        """End the connections that nobody uses now."""
+        """End the connections that nobody uses now, and the others when they are given back."""
         with self._lock:
             for session in self._sessions.values():
-                session.close()  # those in use are ended when they are given back
+                session.close()
 
     def send(self, request: Request, role: str = "registry") -> Answer:
         """The first answer that is no redirect, whatever its status.

@@ -168,6 +168,11 @@ class TestRegistry:
         """How many connections clients have opened so far."""
         return self._server.connections
 
+    @property
+    def open(self) -> int:
+        """How many connections are open now."""
+        return len(self._server.numbers)
+
     def paths(self, pattern: str = "") -> list[str]:
         """The paths asked for so far in which `pattern` (a regular expression) is found."""
         with self._lock:

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from support.faults import cut, hang_up, redirect, stall, status, with_headers
+from support.processes import until
 from support.registry import TestRegistry
 from support.web import Reply
 
@@ -408,3 +409,13 @@ def test_private_headers_stay_with_their_origin(transport, registry):
     assert (first.headers["X-All"], first.headers["X-Own"]) == ("a", "b")
     assert second.headers["X-All"] == "a"
     assert "X-Own" not in second.headers
+
+
+def test_connections_in_use_are_ended_when_they_are_given_back(transport, registry):
+    """L05: a server with too much to do is rid of them, though the answer is still in use."""
+    with transport.send(Request(f"{registry.url}/v2/")) as answer:
+        transport.close_idle()
+        assert registry.open == 1
+        while answer.read_some(1000):
+            pass
+        until(lambda: registry.open == 0)
