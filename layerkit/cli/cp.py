@@ -50,7 +50,7 @@ def command(
 
     options = cp.CopyOptions(archive, follow_link, os.getcwd())
     given, wanted = cp.place(source), cp.place(destination)
-    with settings.open_home() as home, progress.start(settings.progress) as shown:
+    with settings.open_home(for_all_ids=True) as home, progress.start(settings.progress) as shown:
         if wanted.path == _STREAM and wanted.container is None and given.container is not None:
             if os.isatty(_STDOUT):
                 raise UsageError("refusing to write a tar to the terminal")

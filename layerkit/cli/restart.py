@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit.cli import output
+from layerkit.cli.attaching import notify
 from layerkit.cli.completion import complete_containers
 from layerkit.cli.wishes.signals import signal_number
 
@@ -41,7 +42,7 @@ def command(
         def restart_one(name: str) -> None:
             found = containers.find_container(home, name)
             stop(home, found, patience=timeout, number=number)
-            run.start_detached(home, found)
+            run.start_detached(home, found, observe=notify)
             output.line(name)
 
         return output.each(container, restart_one, debug=settings.debug)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from layerkit.cli import output
-from layerkit.cli.attaching import manners, stdio
+from layerkit.cli.attaching import manners, notify, stdio
 from layerkit.cli.completion import complete_containers
 from layerkit.errors import UsageError
 
@@ -52,10 +52,12 @@ def command(
                 stdio=stdio(wants_input=interactive),
                 manners=manners(keys, tty=tty),
                 explain=explain,
+                observe=notify,
             ).shell_code
 
         def start_one(name: str) -> None:
-            run.start_detached(home, containers.find_container(home, name), explain=explain)
+            found = containers.find_container(home, name)
+            run.start_detached(home, found, explain=explain, observe=notify)
             output.line(name)
 
         return output.each(container, start_one, debug=settings.debug)

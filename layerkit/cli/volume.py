@@ -154,7 +154,7 @@ def remove(settings: Settings, *, names: tuple[str, ...], force: bool) -> int:
     from layerkit.errors import NotFoundError  # noqa: PLC0415  not for --help
     from layerkit.ops import volumes  # noqa: PLC0415  as above
 
-    with settings.open_home() as home:
+    with settings.open_home(for_all_ids=True) as home:
 
         def remove_one(name: str) -> None:
             try:
@@ -179,7 +179,7 @@ def prune(settings: Settings, *, everything: bool, force: bool, filters: tuple[s
     goes = volume_filters.pruned(filters, everything=everything)
     going: dict[str, int] = {}
     if force or _is_agreed(_ASKED[everything]):
-        with settings.open_home() as home:
+        with settings.open_home(for_all_ids=True) as home:
             going = volumes.remove_unused(home, goes)
     if going:
         output.line("Deleted Volumes:")

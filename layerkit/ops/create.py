@@ -16,6 +16,7 @@ from layerkit.ops.container_config import ContainerConfig
 from layerkit.ops.containers import Origin
 from layerkit.ops.images import find_image
 from layerkit.ports import Publication
+from layerkit.sandbox.cgroups import settings
 from layerkit.sandbox.spec import Overrides, process_spec
 from layerkit.store.files import guarded
 from layerkit.store.records import ContainerRecord, ImageRecord
@@ -52,6 +53,7 @@ def create(
     origin = _origin(home, wishes, pull)
     namespace.enter(home, wishes.networking.mode)
     rights.check(wishes)
+    settings.check(wishes.limits, os.cpu_count() or 1)
     container_id = containers.new_id()
     runtime = history.read_config(home, origin.image).runtime
     config = _config(home, wishes, runtime, _hostname(home, wishes, container_id))
