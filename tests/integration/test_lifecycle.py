@@ -213,6 +213,23 @@ class TestLife:
         assert is_gone(first)
         assert lk("exec", "c", "ls", "/made").text == "/made"
 
+    @pytest.mark.parametrize("command", ["start", "restart"])
+    def test_a_start_says_what_cannot_be_had(self, lk, command):
+        """A limit that is lowered is told by whatever starts the container, as by `run`."""
+        lk("create", "--name", "c", "--ulimit", f"nofile={1 << 40}", IMAGE, "true")
+
+        done = lk(command, "c")
+
+        assert done.text == "c"
+        assert b"nofile" in done.err
+
+    def test_limits_that_cannot_be(self, lk):
+        """A container whose limits make no sense on this machine is not made."""
+        done = lk("create", "--cpus", "1000", IMAGE, "true")
+
+        assert (done.code, b"processors" in done.err) == (125, True)
+        assert lk("ps", "-aq").text == ""
+
     @pytest.mark.parametrize(
         ("command", "code"),
         [

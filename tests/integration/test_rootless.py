@@ -160,6 +160,28 @@ def test_namespaces_are_its_own(user):
     assert len(set(lines[3:9])) == 6
 
 
+def test_cp_reads_what_belongs_to_another_id(user):
+    """Files that only a subordinate id may read are copied out of a container that has ended."""
+    script = "umask 077; echo mine >/tmp/own; chown 1000 /tmp/own || true"
+    assert user("run", "--name=c", "--network=none", "box:1", "sh", "-c", script).code == 0
+
+    assert user("cp", "c:/tmp/own", str(HOME / "copy")).code == 0
+
+    assert (user.home / "copy").read_text() == "mine\n"
+
+
+def test_volumes_are_removed_with_what_belongs_to_another_id(user):
+    """A folder of a subordinate id in a volume goes with it."""
+    script = "mkdir -m 700 /v/own; touch /v/own/file; chown -R 1000 /v/own || true"
+    volume = ("--name=c", "--network=none", "-v", "data:/v")
+    assert user("run", *volume, "box:1", "sh", "-c", script).code == 0
+    assert user("rm", "c").code == 0
+
+    assert user("volume", "rm", "data").code == 0
+
+    assert user("volume", "ls", "-q").out == ""
+
+
 def test_rights_are_those_of_any_container(user):
     """RT-P11, RT-P14: docker's capabilities, in the user namespace alone, and its filter."""
     found = dict(
