@@ -166,7 +166,7 @@ def compared(commands: dict[str, Command], rounds: int) -> dict[str, Any]:
             try:
                 usage = common.measured(commands[name])
             except SystemExit as failure:
-                failures[name] = str(failure)
+                failures[name] = str(failure).removeprefix(" ".join(commands[name])).strip()
                 del times[name]
                 continue
             if number:

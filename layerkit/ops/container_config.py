@@ -65,6 +65,7 @@ def decode(text: bytes) -> ContainerConfig:
 
 
 def _wishes(values: dict[str, Any]) -> Wishes:
+    values.pop("runtime", None)  # written by an earlier version, and never acted on
     networking = dict(values["networking"])
     networking["publications"] = tuple(Publication(**each) for each in networking["publications"])
     special = {

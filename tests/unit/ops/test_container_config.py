@@ -120,6 +120,15 @@ def test_the_first_version_is_read():
     assert config.wishes == Wishes(tty=True, networking=Networking("host"))
 
 
+def test_a_wish_of_an_earlier_version_is_read():
+    """A container from when an OCI runtime could be named is what it was."""
+    config = ContainerConfig(ProcessSpec(("sh",), ()), "box", Wishes(tty=True))
+    values = json.loads(encode(config))
+    values["wishes"]["runtime"] = "/usr/bin/crun"
+
+    assert decode(json.dumps(values).encode()) == config
+
+
 @pytest.mark.parametrize(
     "text",
     [b"", b"{", b"{}", b"[]", b"7", b'{"args": []}', b'{"process": {}, "hostname": 1}', b"\xff"],
